@@ -1,0 +1,140 @@
+"""The backends, and the table from an array's type to the backend it belongs to.
+
+The table is filled when a backend is first asked for: NumPy at import, CuPy and its stand-in `fakecupy` by name, a
+third party's through the entry-point group `minigrad.backends`, which is read only for a name that is not ours
+(`MINIGRAD_PLUGINS=off` leaves it unread). Importing this package imports NumPy and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+from minigrad.backend.base import Array, Backend, Transfers
+from minigrad.backend.numpy import NumpyBackend
+from minigrad.errors import BackendUnavailable, DeviceError, MinigradError, PluginError, UnknownArrayError
+
+__all__ = ["BACKENDS", "Array", "Backend", "Transfers", "available", "backend_of", "get_backend", "parse_device", "register_backend"]
+
+GROUP = "minigrad.backends"
+BUILT_IN = ("numpy", "cupy", "fakecupy")
+
+BACKENDS: dict[type, Backend] = {}
+"""From the type of an array to its backend. Read it with `backend_of`; write it with `register_backend`."""
+
+_by_name: dict[str, Backend] = {}
+
+
+def register_backend(backend: Backend) -> Backend:
+    """Enter a backend under its name and the types of its arrays; PluginError if the name or a type is taken.
+
+    >>> register_backend(get_backend("numpy"))
+    <minigrad backend 'numpy'>
+    """
+    if _by_name.get(backend.name, backend) is not backend:
+        raise PluginError(f"two backends are named {backend.name!r}: {_by_name[backend.name]!r} and {type(backend)!r}")
+    for kind in (backend.array_type, *backend.scalar_types):
+        if BACKENDS.get(kind, backend) is not backend:
+            raise PluginError(f"{kind!r} already belongs to backend {BACKENDS[kind].name!r}; {backend.name!r} cannot have it too")
+    _by_name[backend.name] = backend
+    BACKENDS.update(dict.fromkeys((backend.array_type, *backend.scalar_types), backend))
+    return backend
+
+
+def backend_of(array: object) -> Backend:
+    """The backend of a raw array, by one look-up on its type.
+
+    Raises UnknownArrayError (a TypeError) for anything else, a subclass of an array type included.
+
+    >>> import numpy as np
+    >>> backend_of(np.ones(3))
+    <minigrad backend 'numpy'>
+    """
+    try:
+        return BACKENDS[type(array)]
+    except KeyError:
+        return _late(array)
+
+
+def get_backend(name: str) -> Backend:
+    """The backend of a name or a device ("cupy" and "cupy:1" give the same), imported when first asked for.
+
+    Raises BackendUnavailable when its library or its device is missing, DeviceError for a name that no backend has.
+
+    >>> get_backend("numpy").name
+    'numpy'
+    """
+    name = name.partition(":")[0]
+    found = _by_name.get(name)
+    if found is not None:
+        return found
+    if name in BUILT_IN:
+        return register_backend(import_module(f"minigrad.backend.{name}").load())
+    return register_backend(_from_plugin(name))
+
+
+def parse_device(device: str) -> str:
+    """The full name of a device: "cupy" becomes "cupy:0", "numpy" stays.
+
+    >>> parse_device("numpy")
+    'numpy'
+    """
+    return get_backend(device).parse_device(device)
+
+
+def available() -> dict[str, str]:
+    """Every backend that is known by name, with "" where it can be used and otherwise the reason why not.
+
+    >>> available()["numpy"]
+    ''
+    """
+    report = {}
+    for name in (*BUILT_IN, *sorted({point.name for point in _entry_points()} - set(BUILT_IN))):
+        try:
+            get_backend(name)
+            report[name] = ""
+        except MinigradError as problem:
+            report[name] = str(problem)
+    return report
+
+
+def _late(array: object) -> Backend:
+    """The slow path of `backend_of`: a CuPy array that was made before anybody named CuPy, or an error that teaches."""
+    kind = type(array)
+    if kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray":
+        backend = get_backend("cupy")
+        if kind is backend.array_type:
+            return backend
+    raise UnknownArrayError(
+        f"an object of type {kind.__module__}.{kind.__qualname__} is no array of a known backend "
+        f"({', '.join(_by_name)}); make a tensor of it with mg.tensor(...)"
+    )
+
+
+def _entry_points() -> Any:
+    if os.environ.get("MINIGRAD_PLUGINS") == "off":
+        return ()
+    from importlib.metadata import entry_points  # costs 20 ms, and most programs never get here
+
+    return entry_points(group=GROUP)
+
+
+def _from_plugin(name: str) -> Backend:
+    points = [point for point in _entry_points() if point.name == name]
+    if not points:
+        raise DeviceError(f"device {name!r}: no backend has this name; there are {', '.join(available())}")
+    if len(points) > 1:
+        places = " and ".join(point.value for point in points)
+        raise PluginError(f"two plugins offer a backend named {name!r}: {places}; uninstall one of them")
+    try:
+        loaded = points[0].load()
+    except ImportError as problem:
+        raise BackendUnavailable(f"backend {name!r} ({points[0].value}) cannot be imported: {problem}") from problem
+    backend = loaded if isinstance(loaded, Backend) else loaded()
+    if not isinstance(backend, Backend) or backend.name != name:
+        raise PluginError(f"backend {name!r} ({points[0].value}) gave {backend!r}, which is not a Backend named {name!r}")
+    return backend
+
+
+register_backend(NumpyBackend())

@@ -1,0 +1,202 @@
+"""What a backend is: the few things on which array libraries differ, as the methods of one object per library.
+
+Everything that libraries agree on is reached through `xp`, the library's own namespace, whose names are NumPy's. A
+backend never records a gradient and never sees a Tensor: it takes and gives the library's own arrays ("raw" arrays).
+
+Windows are described by four tuples of one length: `axes` (not negative, no axis twice), `sizes`, `strides` and
+`dilations`; `window_counts` is the one place where their arithmetic is done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from minigrad.errors import ArgumentError, BoundsError, DeviceError, ShapeError
+
+Array: TypeAlias = Any
+"""A raw array of any backend. Typed loosely, for no type in the standard library covers NumPy's and CuPy's."""
+
+Ints: TypeAlias = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Transfers:
+    """How often data crossed between host and device, and how often the host waited; plain counters, never reset by us."""
+
+    to_host: int = 0
+    to_device: int = 0
+    waits: int = 0
+
+
+class Backend(ABC):
+    """One array library, as minigrad needs it.
+
+    A third party subclasses this, and names an instance (or a function without arguments that gives one) in the
+    entry-point group `minigrad.backends`.
+
+    >>> from minigrad.backend import get_backend
+    >>> get_backend("numpy").device_of(get_backend("numpy").asarray([1.0, 2.0]))
+    'numpy'
+    """
+
+    name: str
+    """As in `device="cupy:0"`, without the number."""
+    xp: ModuleType | Any
+    """The namespace that is handed to the forward of every primitive."""
+    array_type: type
+    """The type that the table looks up; exactly this type, not a subclass."""
+    scalar_types: tuple[type, ...] = ()
+    """Types that the library's own operations may give in place of a 0-d array."""
+    transfers: Transfers
+
+    def __repr__(self) -> str:
+        return f"<minigrad backend {self.name!r}>"
+
+    def parse_device(self, device: str) -> str:
+        """The full name of a device of this backend; a backend with one device has no numbers.
+
+        Raises DeviceError for a device that is not there.
+
+        >>> from minigrad.backend import get_backend
+        >>> get_backend("numpy").parse_device("numpy")
+        'numpy'
+        """
+        if device != self.name:
+            raise DeviceError(f"device={device!r}: {self.name!r} is one device and takes no number; use {self.name!r}")
+        return self.name
+
+    @abstractmethod
+    def device_of(self, a: Array) -> str:
+        """The device on which `a` lives, as `parse_device` writes it."""
+
+    @abstractmethod
+    def asarray(self, data: object, dtype: object = None, device: str | None = None) -> Array:
+        """A fresh array with the values of `data` (numbers, nested lists, a host array, an own array); always a copy."""
+
+    @abstractmethod
+    def copy(self, a: Array) -> Array:
+        """A fresh writable copy of `a`, on the same device."""
+
+    @abstractmethod
+    def freeze(self, a: Array) -> Array:
+        """`a` itself, which from now on refuses writes where the library can do that."""
+
+    @abstractmethod
+    def to_host(self, a: Array) -> Array:
+        """A fresh writable `numpy.ndarray` with the values of `a`. Waits for the device, and tells of its index errors."""
+
+    @abstractmethod
+    def sum(self, a: Array, axes: Ints, keepdims: bool = False, dtype: object = None) -> Array:
+        """The sum over `axes` (not negative), always an array, with more exact accumulation than the library's own.
+
+        float16 accumulates in float32, float32 in float32 over short runs and in float64 over their sums; floats keep
+        their dtype unless `dtype` names a wider one for the result, integers give what the library gives.
+        """
+
+    @abstractmethod
+    def keep(self, x: Array, mask: Array) -> Array:
+        """`x` where the boolean `mask` holds, exactly +0 elsewhere (an infinity or NaN under the mask too)."""
+
+    @abstractmethod
+    def scatter_add(self, shape: Ints, dtype: object, index: Any, values: Array) -> Array:
+        """The adjoint of `x[index]`: zeros of `shape` with `values` added at `index`, repeated places summed."""
+
+    @abstractmethod
+    def check_index(self, index: Any, shape: Ints, op: str = "getitem") -> Any:
+        """An index that is safe to use on an array of `shape`.
+
+        Indices on the host are checked at once (BoundsError, which is an IndexError). Those on a device come back
+        clamped, and an error is raised, naming `op`, at the next copy to the host.
+        """
+
+    @abstractmethod
+    def windows(self, x: Array, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Array:
+        """All windows of `x` as a view that is not to be written: `axes` count windows, new last axes run inside them."""
+
+    def fold(self, g: Array, shape: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Array:
+        """The adjoint of `windows`: an array of `shape` in which every window of `g` was added to where it was read.
+
+        One strided addition for each place in a window, so a 3x3 kernel costs nine large additions. float16 adds up in
+        float32.
+        """
+        xp = self.xp
+        counts = window_counts(shape, axes, sizes, strides, dilations)
+        lead = len(shape)
+        if tuple(g.shape) != (*(counts.get(i, n) for i, n in enumerate(shape)), *sizes):
+            raise ShapeError(f"fold: g has shape {tuple(g.shape)}, which are not the windows of shape {shape}: {sizes=} {strides=}")
+        half = g.dtype.char == "e"
+        out = xp.zeros(shape, dtype=xp.float32 if half else g.dtype)
+        apart = all(s > d * (k - 1) for k, s, d in zip(sizes, strides, dilations, strict=True))
+        for offset in _offsets(sizes):
+            at = [slice(None)] * lead
+            for axis, o, s, d in zip(axes, offset, strides, dilations, strict=True):
+                at[axis] = slice(o * d, o * d + s * (counts[axis] - 1) + 1, s)
+            part = g[(..., *offset)]
+            if apart:  # no place is written twice, so nothing need be read
+                out[tuple(at)] = part
+            else:
+                out[tuple(at)] += part
+        return out.astype(g.dtype) if half else out
+
+    @abstractmethod
+    def random_bits(self, key: Any, counter: Any, shape: Ints, bits: int = 32) -> Array:
+        """Random words: element i is word i of `numpy.random.Philox(key=, counter=).random_raw`, read little-endian.
+
+        `key` = (seed, stream) and `counter` = four words, lowest first; `bits` is 16, 32 or 64.
+        """
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it, and tell of its index errors."""
+
+
+def window_counts(shape: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> dict[int, int]:
+    """How many windows there are along each of `axes`: (n - d (k - 1) - 1) // s + 1.
+
+    Raises ShapeError where a window is longer than its axis, ArgumentError for a size, stride or dilation under 1.
+
+    >>> window_counts((1, 8), (1,), (3,), (2,), (1,))
+    {1: 3}
+    """
+    counts = {}
+    for axis, k, s, d in zip(axes, sizes, strides, dilations, strict=True):
+        if min(k, s, d) < 1:
+            raise ArgumentError(f"windows: size {k}, stride {s} and dilation {d} of axis {axis} must all be at least 1")
+        reach = d * (k - 1) + 1
+        if shape[axis] < reach:
+            raise ShapeError(
+                f"windows: axis {axis} has {shape[axis]} elements, but a window of size {k} with dilation {d} reaches over "
+                f"{reach}; pad the input or take a smaller window"
+            )
+        counts[axis] = (shape[axis] - reach) // s + 1
+    return counts
+
+
+def words_needed(shape: Ints, bits: int) -> tuple[int, int]:
+    """(elements, 64-bit words that hold them); ArgumentError for a number of bits other than 16, 32 or 64.
+
+    >>> words_needed((3, 3), 16)
+    (9, 3)
+    """
+    if bits not in (16, 32, 64):
+        raise ArgumentError(f"random_bits: bits={bits!r} must be 16, 32 or 64")
+    n = 1
+    for length in shape:
+        n *= length
+    return n, -(-n * bits // 64)
+
+
+def out_of_bounds(op: str, index: int, axis: int, size: int) -> BoundsError:
+    """The error for one bad index, worded once for all backends."""
+    valid = f"valid are {-size} to {size - 1}" if size else "the axis is empty"
+    return BoundsError(f"{op}: index {index} is out of bounds for axis {axis} with size {size}; {valid}")
+
+
+def _offsets(sizes: Ints) -> list[Ints]:
+    """Every place inside a window, in C order."""
+    places: list[Ints] = [()]
+    for k in sizes:
+        places = [(*p, i) for p in places for i in range(k)]
+    return places
