@@ -1,0 +1,1 @@
+"""The layers of minigrad, one family a file, each built from primitives."""
