@@ -1,0 +1,82 @@
+"""What every test stands on: the backend it runs on, the length of its checks, fixed seeds.
+
+pytest --backend=fakecupy     everything on CuPy's stand-in (cupy: on a GPU)
+pytest --nightly              the long forms, and the tests marked `nightly`
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+import minigrad as mg
+from minigrad.backend import get_backend
+from minigrad.errors import BackendUnavailable
+
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=100)
+settings.register_profile("nightly", deadline=None, print_blob=True, max_examples=2500)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", choices=("numpy", "fakecupy", "cupy"), default="numpy", help="the default device of every test"
+    )
+    parser.addoption("--nightly", action="store_true", help="run the long form of every check")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("nightly" if config.getoption("--nightly") else "ci")
+    # `dot`, matplotlib and the command line must not look for a screen or a width that only this machine has.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ["COLUMNS"] = "120"
+    try:
+        get_backend(config.getoption("--backend"))
+    except BackendUnavailable as problem:
+        raise pytest.UsageError(f"--backend={config.getoption('--backend')}: {problem}") from problem
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--nightly"):
+        return
+    long = pytest.mark.skip(reason="a long form; runs with --nightly (scripts/nightly)")
+    for item in items:
+        if "nightly" in item.keywords:
+            item.add_marker(long)
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name given by --backend."""
+    return str(request.config.getoption("--backend"))
+
+
+@pytest.fixture(scope="session")
+def nightly(request: pytest.FixtureRequest) -> bool:
+    """Whether the long forms were asked for; for a number of examples, use `nightly` in an expression."""
+    return bool(request.config.getoption("--nightly"))
+
+
+@pytest.fixture(autouse=True)
+def _house(backend: str) -> Iterator[None]:
+    """Every test starts from the same seeds, on the backend that was asked for."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (for libraries that draw from the global generator)
+    if hasattr(mg, "random"):
+        mg.random.seed(0)
+    if backend == "numpy":  # the default; code under test sees what a user sees who said nothing
+        yield
+    else:
+        with mg.use_device(backend):
+            yield
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator of its own for each test, the same in every run and in every order."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
