@@ -1,0 +1,92 @@
+"""What one small operation costs: the arrays are so short that all of the time is the engine's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.case import Case, Step, Target
+
+OPS = 1000
+Program = Callable[[Any, Any], Any]
+
+
+def chain(x: Any, y: Any) -> Any:
+    """Additions and multiplications in turn, every one of them tracked in both operands."""
+    z = x
+    for _ in range(OPS // 2):
+        z = z + y
+        z = z * y
+    return z.sum()
+
+
+def short(x: Any, y: Any) -> Any:
+    """Three operations: a product, a sum and a reduction."""
+    return (x * y + x).sum()
+
+
+def operands(size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Values just under 1, so that neither a product nor a sum of a thousand runs away."""
+    rng = np.random.default_rng(0)
+    return rng.uniform(0.9, 1, size).astype(np.float32), rng.uniform(0.99, 1, size).astype(np.float32)
+
+
+def torch_step(program: Program, size: int) -> Step:
+    """PyTorch eager."""
+    torch: Any = import_module("torch")
+    x, y = (torch.tensor(a, requires_grad=True) for a in operands(size))
+
+    def step() -> object:
+        program(x, y).backward()
+        out, x.grad, y.grad = y.grad, None, None
+        return out
+
+    return step
+
+
+def minigrad_step(program: Program, size: int) -> Step:
+    """minigrad with every safety on."""
+    import minigrad as mg
+
+    x, y = (mg.tensor(a, requires_grad=True) for a in operands(size))
+
+    def step() -> object:
+        program(x, y).backward()
+        out, x.grad, y.grad = y.grad, None, None
+        return out
+
+    return step
+
+
+def autograd_step(program: Program, size: int) -> Step:
+    """HIPS autograd, which has functions and no leaves."""
+    autograd: Any = import_module("autograd")
+    x, y = operands(size)
+    gradient = autograd.grad(program, argnum=(0, 1))
+    return lambda: gradient(x, y)[1]
+
+
+def case(name: str, about: str, program: Program, size: int, per: int, targets: tuple[Target, ...]) -> Case:
+    """One program over one length, for every peer."""
+    return Case(
+        name,
+        about,
+        {
+            "torch": lambda: torch_step(program, size),
+            "minigrad": lambda: minigrad_step(program, size),
+            "autograd": lambda: autograd_step(program, size),
+        },
+        kept=("minigrad",),
+        per=per,
+        targets=targets,
+    )
+
+
+CASES = (
+    case("chain", "one of 1,000 adds and muls over 16 float32, forward and backward", chain, 16, OPS, (Target(0.65),)),
+    case("short", "z = (x*y + x).sum(); z.backward() over 4 float32", short, 4, 1, ()),
+)

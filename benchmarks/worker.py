@@ -1,0 +1,95 @@
+"""One peer in one process: `python -m benchmarks.worker CASE PEER THREADS`, JSON lines in and out.
+
+The parent has set the environment (threads of BLAS and OpenMP, its kernels). The process loads its own peer only, so
+that its memory and its threads are those of a user's program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import time
+from importlib import import_module
+from typing import Any
+
+from benchmarks.machine import blas_kernels, peak_mib
+
+LIMIT = 1 << 30
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_memory(peer: str) -> str:
+    """Tell the C allocator not to give freed memory back, and say what it answered."""
+    if peer == "minigrad":
+        import minigrad as mg
+
+        mg.memory.keep()
+        return "kept"
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return "plain (no mallopt here)"
+    done = [any(mallopt(name, size) for size in (LIMIT, LIMIT >> 5)) for name in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD)]
+    return "kept" if all(done) else "plain (mallopt refused)"
+
+
+def default_memory(peer: str) -> str:
+    """The malloc state that a user has who does nothing about it."""
+    if peer != "minigrad":
+        return "plain"
+    import minigrad as mg
+
+    state = getattr(mg.memory, "state", None)
+    if state is not None:
+        return str(state() if callable(state) else state)
+    return "plain" if os.environ.get("MINIGRAD_MEMORY") == "system" else "warm block"
+
+
+def digest(result: object) -> float:
+    """One number for what a step returned, taken outside the clock: the mean magnitude."""
+    import numpy as np
+
+    detach = getattr(result, "detach", None)
+    return float(np.abs(np.asarray(detach() if detach else result), dtype=np.float64).mean())
+
+
+def main(name: str, column: str, threads: int) -> None:
+    """Build the step, then answer {"seconds": s} with runs of about s seconds until the input ends."""
+    peer, _, kept = column.partition(", ")
+    if peer.startswith("torch"):
+        torch: Any = import_module("torch")
+        torch.set_num_threads(threads)
+    memory = keep_memory(peer) if kept else default_memory(peer)
+    from benchmarks.cases import CASES
+
+    step = CASES[name].builds[peer]()
+    for _ in range(3):
+        value = digest(step())
+    once = run(step, 1)[0]
+    once = run(step, max(1, int(0.1 / once)))[0]
+    answer({"memory": memory, "blas": blas_kernels(), "digest": value, "once": once})
+    for line in sys.stdin:
+        turn = json.loads(line)["seconds"]
+        seconds, busy, elapsed = run(step, max(1, round(turn / once)))
+        answer({"seconds": seconds, "busy": busy, "elapsed": elapsed, "peak_mib": peak_mib()})
+
+
+def run(step: Any, times: int) -> tuple[float, float, float]:
+    """Seconds a step, processor seconds of this process, and seconds in all."""
+    busy, start = time.process_time(), time.perf_counter()
+    for _ in range(times):
+        step()
+    elapsed = time.perf_counter() - start
+    return elapsed / times, time.process_time() - busy, elapsed
+
+
+def answer(fields: dict[str, object]) -> None:
+    """Write one line to the parent."""
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
