@@ -1,10 +1,11 @@
 """Formulas: symbols in, formula out, and its text, LaTeX and MathML.
 
-`names` spells leaves, `shapes` lays out operations, `printers` write, `expr` holds the formula itself. Knows no array
-library and nothing else of minigrad.
+`names` spells leaves, `layouts` arranges operations, `shapes` names them, `printers` write, `expr` is the
+formula. Knows no array library and nothing else of minigrad.
 """
 
 from minigrad.notation.expr import ONE, ZERO, Expr, cotangent, formula, symbol
+from minigrad.notation.layouts import Indexed, Power, Shape
 from minigrad.notation.names import COMPARISON, MATMUL_LEVEL, PRODUCT_LEVEL, SUM
 from minigrad.notation.shapes import (
     ABS,
@@ -24,9 +25,6 @@ from minigrad.notation.shapes import (
     SUM_OF,
     TRANSPOSE,
     WHERE,
-    Indexed,
-    Power,
-    Shape,
     as_is,
     fn,
     indexed,

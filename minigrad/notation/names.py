@@ -43,19 +43,16 @@ GLYPHS: dict[str, tuple[str, str, str]] = {
     "!=": (" != ", r" \ne ", "<mo>≠</mo>"),
     "∑": ("sum", r"\sum", "<mo>∑</mo>"),
     "∏": ("prod", r"\prod", "<mo>∏</mo>"),
-    "∂": ("∂", r"\partial ", "<mo>∂</mo>"),
     "…": ("...", r"\ldots ", "<mo>…</mo>"),
 }
 
-_LOWER = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ϵ", zeta="ζ", eta="η", theta="θ", iota="ι", kappa="κ",
-    mu="μ", nu="ν", xi="ξ", pi="π", rho="ρ", sigma="σ", tau="τ", upsilon="υ", phi="ϕ", chi="χ", psi="ψ", omega="ω",
-)  # fmt: skip
-_LOWER["lambda"] = "λ"
-_UPPER = dict(
-    Gamma="Γ", Delta="Δ", Theta="Θ", Lambda="Λ", Xi="Ξ", Pi="Π", Sigma="Σ", Upsilon="Υ", Phi="Φ", Psi="Ψ", Omega="Ω"
-)  # fmt: skip
-GREEK = {**_LOWER, **_UPPER}
+GREEK: dict[str, str] = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "zeta": "ζ", "eta": "η", "theta": "θ",
+    "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
+    "tau": "τ", "upsilon": "υ", "phi": "ϕ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ",
+    "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ", "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ",
+    "Omega": "Ω",
+}  # fmt: skip
 _LETTER_TO_GREEK = {letter: name for name, letter in GREEK.items()} | {"ε": "epsilon", "φ": "phi"}
 _SHORT = {"eps": "epsilon"}
 ACCENTS = {"hat": (r"\hat", "^"), "bar": (r"\bar", "¯"), "tilde": (r"\tilde", "~"), "dot": (r"\dot", "˙")}
@@ -87,14 +84,14 @@ def _word(word: str) -> tuple[str, str]:
         return word, f"<mn>{word}</mn>"
     if len(word) == 1:
         return escape_latex(word), f"<mi>{escape_xml(word)}</mi>"
-    return rf"\mathrm{{{escape_latex(word)}}}", f'<mi mathvariant="normal">{escape_xml(word)}</mi>'
+    return rf"\mathrm{{{escape_latex(word)}}}", f"<mi>{escape_xml(word)}</mi>"
 
 
 def spell_name(name: str) -> Spelling:
-    """A symbol's name in the three notations: Greek letters by name, accents and subscripts from trailing `_x`.
+    r"""A symbol's name in the three notations: Greek letters by name, accents and subscripts from trailing `_x`.
 
     >>> spell_name("gamma").latex, spell_name("x_hat").latex, spell_name("W_out").latex, spell_name("x1").latex
-    ('\\\\gamma', '\\\\hat{x}', 'W_{\\\\mathrm{out}}', 'x_{1}')
+    ('\\gamma', '\\hat{x}', 'W_{\\mathrm{out}}', 'x_{1}')
     """
     head, *tail = [part for part in name.split("_") if part] or [name]
     if not tail and (match := re.fullmatch(r"([^\W\d_]+)(\d+)", head)):

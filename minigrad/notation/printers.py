@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from minigrad.notation.layouts import Args, AsIs, Leaf, Params, Pieces, Shape, Slot
 from minigrad.notation.names import ANY, GLYPHS, PRODUCT_LEVEL, spell_leaf
-from minigrad.notation.shapes import Args, AsIs, Leaf, Params, Pieces, Shape, Slot
 
 
 class Style(NamedTuple):
@@ -94,7 +94,7 @@ def write_text(root: Any, limit: int | None) -> str:
     text, _ = _write(root, TEXT, _fold(root, limit), None)
     assert text is not None
     if limit is not None and len(text) > limit:  # a single operation, or name, that is too long by itself
-        return text[: max(limit - len(TEXT.ellipsis), 0)] + TEXT.ellipsis
+        return (text[: max(limit - len(TEXT.ellipsis), 0)] + TEXT.ellipsis)[:limit]
     return text
 
 
