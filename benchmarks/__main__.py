@@ -20,17 +20,24 @@ def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
+def words(text: str) -> tuple[str, ...]:
+    """A list such as `minigrad,autograd`."""
+    return tuple(text.split(","))
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     cli = argparse.ArgumentParser(prog="python -m benchmarks", description="minigrad beside its peers, in one run.")
     names = (*CASES, "import")
-    cli.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}; repeat")
+    only = f"one of {', '.join(names)}; may be repeated"
+    cli.add_argument("--only", action="append", choices=names, metavar="NAME", help=only)
     cli.add_argument("--threads", type=numbers, default=[1, 2], help="threads of BLAS and torch (default 1,2)")
-    cli.add_argument("--peers", help="only the columns whose name starts so, e.g. torch (default: all)")
+    cli.add_argument("--peers", type=words, default=(), help="columns by the start of their names (default: all)")
     cli.add_argument("--rounds", type=int, default=7, help="turns of each peer (default 7)")
     cli.add_argument("--seconds", type=float, default=0.25, help="length of a turn (default 0.25)")
     cli.add_argument("--patience", type=int, default=3, help="how often a disturbed turn is taken again (default 3)")
     cli.add_argument("--json", type=Path, metavar="FILE", help="write everything measured, round by round")
+    cli.add_argument("--against", type=Path, metavar="FILE", help="an earlier --json: name what changed by over 10 %%")
     cli.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
     return cli
 
@@ -45,10 +52,10 @@ def log(text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for, print as it comes, and answer with the exit code."""
     options = parser().parse_args(arguments)
-    method = Method(options.rounds, options.seconds, options.patience)
+    method = Method(options.rounds, options.seconds, options.patience, options.peers)
     facts = describe()
-    words = f"a process a peer, {method.rounds} rounds of {method.seconds:g} s each, disturbed turns taken again"
-    show([report.header(facts, options.threads, words)])
+    how = f"a process a peer, {method.rounds} rounds of {method.seconds:g} s each, disturbed turns taken again"
+    show([report.header(facts, options.threads, how)])
     blocks = []
     for name in options.only or [*CASES]:
         for threads in options.threads if name in CASES else ():
@@ -58,8 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
     times = startup(IMPORTS, method.rounds) if not options.only or "import" in options.only else {}
     if times:
         show(report.startup_lines(times))
+    found = report.document(facts, blocks, times)
+    if options.against:
+        show(report.changes(found, json.loads(options.against.read_text())))
     if options.json:
-        options.json.write_text(json.dumps(report.document(facts, blocks, times), indent=1) + "\n")
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     missed = any(not ok for block in blocks for _, ok in report.verdicts(block))
     return 1 if options.strict and missed else 0
 

@@ -14,12 +14,14 @@ Build = Callable[[], Step]
 
 @dataclass(frozen=True)
 class Target:
-    """The most that `peer` may take, as a multiple of `against` in the same run (or in bytes, for memory)."""
+    """The most time that `peer` may take, as a multiple of `against`'s in the same run."""
 
     limit: float
     against: str = "torch"
     threads: tuple[int, ...] = (1, 2)
     blas: tuple[str, ...] = ("Haswell", "own")
+    wide: bool = False
+    """The figure supposes that OpenBLAS has AVX-512 kernels; where its own choice is Haswell it is not judged."""
     peer: str = "minigrad, kept"
 
 
@@ -44,4 +46,5 @@ class Case:
 
     def peers(self) -> tuple[str, ...]:
         """The columns, the reference first: `("torch", "torch, kept", "minigrad", ...)`."""
-        return tuple(name for peer in self.builds for name in ((peer, f"{peer}, kept") if peer in self.kept else (peer,)))
+        names = ((peer, f"{peer}, kept") if peer in self.kept else (peer,) for peer in self.builds)
+        return tuple(name for pair in names for name in pair)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.case import Case
 from benchmarks.machine import busy_seconds
@@ -29,6 +29,12 @@ class Method:
     rounds: int = 7
     seconds: float = 0.25
     patience: int = 3
+    peers: tuple[str, ...] = ()
+    """Beginnings of the columns to run; empty for all. The reference always runs."""
+
+    def wants(self, peer: str) -> bool:
+        """Whether this column is asked for."""
+        return not self.peers or peer == "torch" or peer.startswith(self.peers)
 
 
 @dataclass
@@ -90,7 +96,7 @@ class Worker:
             text=True,
         )
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -131,7 +137,7 @@ def measure(case: Case, threads: int, blas: str, method: Method, log: Any) -> Bl
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         digests: dict[str, float] = {}
-        for peer in case.peers():
+        for peer in filter(method.wants, case.peers()):
             worker = stack.enter_context(Worker(case, peer, threads, blas))
             try:
                 first = worker.read()

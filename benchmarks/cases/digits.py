@@ -1,8 +1,9 @@
-"""One training step of a small convolutional network on 8x8 digits, where an engine without its own convolution suffers."""
+"""A training step of a small convolutional network on 8x8 digits: hard on an engine that has no kernel for it."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def network(nn: Any) -> Any:
     """Conv 3x3, batch norm, ReLU and pooling, twice; then a linear layer. Both libraries spell it alike."""
     blocks = [
         layer
-        for i, o in zip(CHANNELS, CHANNELS[1:], strict=False)
+        for i, o in pairwise(CHANNELS)
         for layer in (nn.Conv2d(i, o, 3, padding=1), nn.BatchNorm2d(o), nn.ReLU(), nn.MaxPool2d(2))
     ]
     return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(CHANNELS[-1] * 4, CLASSES))
