@@ -11,11 +11,24 @@ import os
 from importlib import import_module
 from typing import Any
 
+from minigrad.backend import memory
 from minigrad.backend.base import Array, Backend, Transfers
 from minigrad.backend.numpy import NumpyBackend
 from minigrad.errors import BackendUnavailable, DeviceError, MinigradError, PluginError, UnknownArrayError
 
-__all__ = ["BACKENDS", "Array", "Backend", "Transfers", "available", "backend_of", "get_backend", "parse_device", "register_backend"]
+__all__ = [
+    "BACKENDS",
+    "Array",
+    "Backend",
+    "Transfers",
+    "available",
+    "backend_of",
+    "get_backend",
+    "memory",
+    "parse_device",
+    "register_backend",
+    "transfer",
+]
 
 GROUP = "minigrad.backends"
 BUILT_IN = ("numpy", "cupy", "fakecupy")
@@ -36,7 +49,9 @@ def register_backend(backend: Backend) -> Backend:
         raise PluginError(f"two backends are named {backend.name!r}: {_by_name[backend.name]!r} and {type(backend)!r}")
     for kind in (backend.array_type, *backend.scalar_types):
         if BACKENDS.get(kind, backend) is not backend:
-            raise PluginError(f"{kind!r} already belongs to backend {BACKENDS[kind].name!r}; {backend.name!r} cannot have it too")
+            raise PluginError(
+                f"{kind!r} belongs to backend {BACKENDS[kind].name!r}; {backend.name!r} cannot have it too"
+            )
     _by_name[backend.name] = backend
     BACKENDS.update(dict.fromkeys((backend.array_type, *backend.scalar_types), backend))
     return backend
@@ -81,6 +96,20 @@ def parse_device(device: str) -> str:
     'numpy'
     """
     return get_backend(device).parse_device(device)
+
+
+def transfer(a: Array, device: str) -> Array:
+    """`a` on `device`: itself if it is there already, else a fresh copy of the same dtype.
+
+    >>> import numpy as np
+    >>> x = np.ones(3)
+    >>> transfer(x, "numpy") is x
+    True
+    """
+    source, target = backend_of(a), get_backend(device)
+    if source is target and source.device_of(a) == target.parse_device(device):
+        return a
+    return target.asarray(a if source is target or source.name == "numpy" else source.to_host(a), device=device)
 
 
 def available() -> dict[str, str]:
@@ -133,7 +162,7 @@ def _from_plugin(name: str) -> Backend:
         raise BackendUnavailable(f"backend {name!r} ({points[0].value}) cannot be imported: {problem}") from problem
     backend = loaded if isinstance(loaded, Backend) else loaded()
     if not isinstance(backend, Backend) or backend.name != name:
-        raise PluginError(f"backend {name!r} ({points[0].value}) gave {backend!r}, which is not a Backend named {name!r}")
+        raise PluginError(f"backend {name!r} ({points[0].value}) gave {backend!r}, no Backend named {name!r}")
     return backend
 
 

@@ -24,7 +24,7 @@ Ints: TypeAlias = tuple[int, ...]
 
 @dataclass(slots=True)
 class Transfers:
-    """How often data crossed between host and device, and how often the host waited; plain counters, never reset by us."""
+    """How often data crossed between host and device, and how often the host waited; we count, and never reset."""
 
     to_host: int = 0
     to_device: int = 0
@@ -74,7 +74,7 @@ class Backend(ABC):
 
     @abstractmethod
     def asarray(self, data: object, dtype: object = None, device: str | None = None) -> Array:
-        """A fresh array with the values of `data` (numbers, nested lists, a host array, an own array); always a copy."""
+        """A fresh array with the values of `data`: numbers, nested lists, a host array, an own array. Always a copy."""
 
     @abstractmethod
     def copy(self, a: Array) -> Array:
@@ -86,7 +86,7 @@ class Backend(ABC):
 
     @abstractmethod
     def to_host(self, a: Array) -> Array:
-        """A fresh writable `numpy.ndarray` with the values of `a`. Waits for the device, and tells of its index errors."""
+        """A fresh writable `numpy.ndarray` with the values of `a`; waits for the device and tells of index errors."""
 
     @abstractmethod
     def sum(self, a: Array, axes: Ints, keepdims: bool = False, dtype: object = None) -> Array:
@@ -114,7 +114,7 @@ class Backend(ABC):
 
     @abstractmethod
     def windows(self, x: Array, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Array:
-        """All windows of `x` as a view that is not to be written: `axes` count windows, new last axes run inside them."""
+        """All windows of `x`, a view not to be written: `axes` count the windows, new last axes run inside them."""
 
     def fold(self, g: Array, shape: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Array:
         """The adjoint of `windows`: an array of `shape` in which every window of `g` was added to where it was read.
@@ -126,7 +126,9 @@ class Backend(ABC):
         counts = window_counts(shape, axes, sizes, strides, dilations)
         lead = len(shape)
         if tuple(g.shape) != (*(counts.get(i, n) for i, n in enumerate(shape)), *sizes):
-            raise ShapeError(f"fold: g has shape {tuple(g.shape)}, which are not the windows of shape {shape}: {sizes=} {strides=}")
+            raise ShapeError(
+                f"fold: g has shape {tuple(g.shape)}, no windows of {shape} with {sizes=}, {strides=}, {dilations=}"
+            )
         half = g.dtype.char == "e"
         out = xp.zeros(shape, dtype=xp.float32 if half else g.dtype)
         apart = all(s > d * (k - 1) for k, s, d in zip(sizes, strides, dilations, strict=True))
@@ -167,11 +169,27 @@ def window_counts(shape: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations
         reach = d * (k - 1) + 1
         if shape[axis] < reach:
             raise ShapeError(
-                f"windows: axis {axis} has {shape[axis]} elements, but a window of size {k} with dilation {d} reaches over "
-                f"{reach}; pad the input or take a smaller window"
+                f"windows: axis {axis} has {shape[axis]} elements, but a window of size {k} with dilation {d} reaches "
+                f"over {reach}; pad the input or take a smaller window"
             )
         counts[axis] = (shape[axis] - reach) // s + 1
     return counts
+
+
+def window_layout(
+    shape: Ints, steps: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints
+) -> tuple[Ints, Ints]:
+    """Shape and byte strides of the view of all windows of an array with `shape` and byte strides `steps`.
+
+    >>> window_layout((1, 8), (64, 8), (1,), (3,), (2,), (1,))
+    ((1, 3, 3), (64, 16, 8))
+    """
+    counts = window_counts(shape, axes, sizes, strides, dilations)
+    outer, outer_steps = list(shape), list(steps)
+    inner_steps = [steps[axis] * d for axis, d in zip(axes, dilations, strict=True)]
+    for axis, s in zip(axes, strides, strict=True):
+        outer[axis], outer_steps[axis] = counts[axis], steps[axis] * s
+    return (*outer, *sizes), (*outer_steps, *inner_steps)
 
 
 def words_needed(shape: Ints, bits: int) -> tuple[int, int]:
