@@ -17,7 +17,7 @@ from hypothesis import settings
 
 import minigrad as mg
 from minigrad.backend import get_backend
-from minigrad.errors import BackendUnavailable
+from minigrad.errors import MinigradError
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=100)
 settings.register_profile("nightly", deadline=None, print_blob=True, max_examples=2500)
@@ -25,7 +25,7 @@ settings.register_profile("nightly", deadline=None, print_blob=True, max_example
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--backend", choices=("numpy", "fakecupy", "cupy"), default="numpy", help="the default device of every test"
+        "--backend", default="numpy", metavar="NAME", help="default device of every test: numpy, fakecupy, cupy"
     )
     parser.addoption("--nightly", action="store_true", help="run the long form of every check")
 
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["COLUMNS"] = "120"
     try:
         get_backend(config.getoption("--backend"))
-    except BackendUnavailable as problem:
+    except MinigradError as problem:
         raise pytest.UsageError(f"--backend={config.getoption('--backend')}: {problem}") from problem
 
 
