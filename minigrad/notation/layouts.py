@@ -140,7 +140,9 @@ class Infix(Shape):
 
     def _lay(self, args: Args, sign: str) -> Pieces:
         a, b = args
-        return [Slot(a, self.prec + (not self.chain)), sign, Slot(b, self.prec + 1)]
+        # Products, quotients and matrix products share one level of Python's grammar: none may follow another bare.
+        tops = PRODUCT_LEVEL if QUOTIENT_LEVEL <= self.prec <= PRODUCT_LEVEL else self.prec
+        return [Slot(a, self.prec + (not self.chain)), sign, Slot(b, tops + 1)]
 
     def text(self, args: Args, params: Params) -> Pieces:
         return self._lay(args, self.signs[0])

@@ -59,7 +59,7 @@ ACCENTS = {"hat": (r"\hat", "^"), "bar": (r"\bar", "¯"), "tilde": (r"\tilde", "
 
 _LATEX_SPECIAL = {
     "\\": r"\backslash ", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\hat{\ }", "~": r"\sim ", "<": r"\lt ", ">": r"\gt ", "\n": " ", "\r": " ", "\t": " ",
+    "^": r"\hat{\ }", "~": r"\sim ", "<": "{<}", ">": "{>}", "\n": " ", "\r": " ", "\t": " ",
 }  # fmt: skip
 _XML_SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
