@@ -46,7 +46,7 @@ class Backend(ABC):
     """As in `device="cupy:0"`, without the number."""
     xp: ModuleType | Any
     """The namespace that is handed to the forward of every primitive."""
-    array_type: type
+    array_type: type[Any]
     """The type that the table looks up; exactly this type, not a subclass."""
     scalar_types: tuple[type, ...] = ()
     """Types that the library's own operations may give in place of a 0-d array."""

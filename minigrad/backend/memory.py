@@ -1,4 +1,4 @@
-"""What the C library's allocator does with the arrays of a freed graph: gives them back, or keeps them for the next step.
+"""What the C library's allocator does with the arrays of a freed graph: gives them back, or keeps them for the next.
 
 A page that was given back is faulted in again when it is next used, which can cost 17 times the arithmetic. glibc keeps
 more once it has seen a large block freed, so importing minigrad allocates and frees one block just under 32 MiB: that
