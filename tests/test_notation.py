@@ -66,6 +66,7 @@ WRITTEN = [
      r"\frac{\sum_{0,2} a \cdot b}{2}"),
     (g * call(s.reduction("∑"), a + b, axis=1), "g·sum(a + b, axis=1)",
      r"g \cdot \left(\sum_{1} \left(a + b\right)\right)"),
+    (call(s.reduction("∑"), x, axes=(1,), keepdims=True), "sum(x, axis=1)", r"\sum_{1} x"),
     (call(s.reduction("max"), x, axis=None), "max(x)", r"\max x"),
     (x[1:3, ..., None], "x[1:3, ..., None]", r"x\left[1:3, ..., None\right]"),
     (x[y], "x[y]", r"x\left[y\right]"),
@@ -79,6 +80,8 @@ WRITTEN = [
     (call(s.infix("xor", notation.SUM), a, b), "a xor b", "a xor b"),
     (call(s.postfix("!"), a + b), "(a + b)!", r"\left(a + b\right)^{!}"),
     (call(s.prefix("~"), a + b), "~(a + b)", r"\sim \left(a + b\right)"),
+    (call(s.Power(2), a + b), "(a + b)^2", r"\left(a + b\right)^{2}"),
+    (call(s.Power("n"), -a, n=-0.5), "(-a)^(-0.5)", r"\left(-a\right)^{-0.5}"),
     (2.0 * x, "2·x", r"2 \cdot x"),
     (x * -0.5, "x·(-0.5)", r"x \cdot \left(-0.5\right)"),
     (-0.5 * x, "-0.5·x", r"-0.5 \cdot x"),
@@ -93,7 +96,8 @@ WRITTEN = [
 @pytest.mark.parametrize(("expr", "text", "latex"), WRITTEN, ids=[row[1] for row in WRITTEN])
 def test_written(expr: Expr, text: str, latex: str) -> None:
     assert (expr.text(), expr.latex()) == (text, latex)
-    ET.fromstring(expr.mathml())
+    shown = "".join(ET.fromstring(expr.mathml()).itertext())
+    assert shown.count("(") - shown.count("array(") == latex.count(r"\left(")
 
 
 NAMES = [
@@ -239,6 +243,11 @@ def test_shapes_are_inferred() -> None:
         (m < v, (3, 4)), (m + x, None), (m[symbol("i")], None), (m[np.array([0])], None), (m**2, (3, 4)),
     ]  # fmt: skip
     assert [expr.shape for expr, _ in rows] == [shape for _, shape in rows]
+    pair = Expr(fn("eigh"), (m,), None, None, ((3,), (3, 3)), ("float32", "float64"))  # several outputs
+    assert [(part.shape, part.dtype, str(part)) for part in (pair[0], pair[1])] == [
+        ((3,), "float32", "eigh(m)[0]"),
+        ((3, 3), "float64", "eigh(m)[1]"),
+    ]
     assert (m.ndim, m.size, (m * v).dtype, (2 * m).dtype, (m + x).dtype) == (2, 12, "float32", "float32", None)
 
 

@@ -117,6 +117,10 @@ class Expr:
         return formula(shapes.ABS, (self,), apply=operator.abs, shape=self.shape, dtype=self.dtype)
 
     def __getitem__(self, index: Any) -> Expr:
+        outputs: Any = self.shape
+        if isinstance(index, int) and outputs and isinstance(outputs[0], tuple):  # one output of several
+            dtype = self.dtype[index] if isinstance(self.dtype, tuple) else self.dtype
+            return Expr(shapes.indexed, (self,), {"index": index}, _take, outputs[index], dtype)
         if isinstance(index, Expr) or (isinstance(index, tuple) and any(isinstance(i, Expr) for i in index)):
             index = index if isinstance(index, tuple) else (index,)
             return Expr(shapes.indexed, (self, *index), None, _take, None, self.dtype)

@@ -214,15 +214,20 @@ class Quotient(Shape):
 
 @dataclass(frozen=True)
 class Power(Shape):
-    """a^b in text, a superscript in mathematics. The exponent is a second operand or the parameter `exponent`."""
+    """a^b in text, a superscript in mathematics.
 
-    exponent: str = ""
+    The exponent is the second operand, or the parameter that `exponent` names, or the number that `exponent` is.
+    """
+
+    exponent: str | float = ""
 
     def binding(self, math: bool) -> int:
         return POWER_LEVEL
 
     def _parts(self, args: Args, params: Params) -> Args:
-        return (args[0], params[self.exponent]) if self.exponent else args
+        if self.exponent == "":
+            return args
+        return args[0], params[self.exponent] if isinstance(self.exponent, str) else self.exponent
 
     def text(self, args: Args, params: Params) -> Pieces:
         base, exponent = self._parts(args, params)
@@ -260,13 +265,13 @@ class Reduction(Shape):
     """sum(x, axis=0) in text, a big operator with its axes as a subscript in mathematics."""
 
     signs: tuple[str, str, str]
-    axis: str = "axis"
+    axis: str = ""  # the parameter that holds the axes; by default "axis", or else "axes"
 
     def binding(self, math: bool) -> int:
         return BIG if math else ATOM
 
     def _axes(self, params: Params) -> tuple[Any, ...] | None:
-        axis = params.get(self.axis)
+        axis = params.get(self.axis) if self.axis else params.get("axis", params.get("axes"))
         return axis if axis is None or isinstance(axis, tuple) else (axis,)
 
     def text(self, args: Args, params: Params) -> Pieces:

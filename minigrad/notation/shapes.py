@@ -68,8 +68,11 @@ def postfix(sign: str, latex: str | None = None, mathml: str | None = None) -> S
     return Postfix((sign, latex or escape_latex(sign), mathml or f"<mo>{escape_xml(sign)}</mo>"))
 
 
-def reduction(sign: str, latex: str | None = None, axis: str = "axis") -> Shape:
-    r"""A big operator over axes: `reduction("∑", r"\sum")`, `reduction("max")`; `axis` names the parameter it shows."""
+def reduction(sign: str, latex: str | None = None, axis: str = "") -> Shape:
+    r"""A big operator over axes, `reduction("∑", r"\sum")` or `reduction("max")`.
+
+    It shows as a subscript the parameter that `axis` names; by default `axis`, or else `axes`.
+    """
     glyph = GLYPHS.get(sign, (sign, _operator(sign), f"<mi>{escape_xml(sign)}</mi>"))
     return Reduction((glyph[0], latex or glyph[1], glyph[2]), axis)
 
