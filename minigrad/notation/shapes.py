@@ -37,7 +37,12 @@ from minigrad.notation.names import (
 def fn(name: str, latex: str | None = None, params: tuple[str, ...] = ()) -> Shape:
     r"""A function call, `name(x, …)`; the parameters named in `params` follow as `axis=0` unless they are None.
 
-    `latex` replaces the name in LaTeX, `r"\tanh"`; without it the name stands upright.
+    `latex` replaces the name in LaTeX; without it the name stands upright, or is LaTeX's own command if there is one.
+
+    >>> from minigrad.notation import Expr, symbol
+    >>> e = Expr(fn("softmax", params=("axis",)), (symbol("x"),), {"axis": -1})
+    >>> e.text(), Expr(fn("tanh"), (symbol("x"),)).latex()
+    ('softmax(x, axis=-1)', '\\tanh\\left(x\\right)')
     """
     return Call(name, latex or _operator(name), f"<mi>{escape_xml(name)}</mi>", params)
 
