@@ -5,6 +5,7 @@
     │   └── AxisError (IndexError)              an axis that the array does not have
     ├── ArgumentError (ValueError)              an argument out of its range: eps <= 0, p > 1
     ├── DtypeError (TypeError)                  a dtype that an operation cannot take
+    ├── DeclarationError (TypeError)             a primitive or layer whose declaration contradicts itself
     ├── UnknownArrayError (TypeError)           an object that belongs to no backend
     ├── BoundsError (IndexError)                an index outside its axis
     ├── FrozenError (ValueError)                a write into an array that a graph holds
@@ -36,6 +37,7 @@ __all__ = [
     "BackendUnavailable",
     "BoundsError",
     "CheckpointError",
+    "DeclarationError",
     "DeviceError",
     "DtypeError",
     "FrozenError",
@@ -76,6 +78,10 @@ class ArgumentError(MinigradError, ValueError):
 
 class DtypeError(MinigradError, TypeError):
     """A dtype that the operation cannot take."""
+
+
+class DeclarationError(MinigradError, TypeError):
+    """A primitive or a layer whose declaration contradicts itself."""
 
 
 class UnknownArrayError(MinigradError, TypeError):

@@ -71,7 +71,7 @@ class FakeArray:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(value, np.ndarray):
-            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")  # noqa: TRY004  CuPy's own words
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
         _writable(self)
         self._a[_index(key, self._a.shape)] = _bare(value)
 
@@ -166,7 +166,7 @@ def _index(key: Any, shape: tuple[int, ...]) -> Any:
             raise IndexError(
                 f"arrays used as indices must be of integer or boolean type. (actual: {part._a.dtype.type})"
             )
-        return part._a % max(shape[axis], 1)
+        return FakeArray(part._a % max(shape[axis], 1))
 
     def counted(part: Any) -> Any:
         TRANSFERS.to_device += 1
