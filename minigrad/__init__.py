@@ -1,1 +1,92 @@
-"""minigrad: every gradient, of every order, from one rule, and you can watch it happen."""
+"""minigrad: every gradient, of every order, from one rule, and you can watch it happen.
+
+The names listed in `__all__` are public, and so are those of the submodules among them; everything else may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from minigrad import errors, notation
+from minigrad.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.backend import memory
+from minigrad.core import (
+    Tensor, astype, broadcast_to, composite, domains, gradients, no_grad, primitive, reshape, stop_gradient, sum, tensor, to,
+)  # fmt: skip
+from minigrad.core.modes import use_device
+from minigrad.ops.composite import log_softmax, logsumexp, one_hot, prod, relu, softmax
+from minigrad.ops.conv import conv2d, max_pool2d, pad
+from minigrad.ops.creation import arange, eye, full, ones, zeros
+from minigrad.ops.elementwise import (
+    abs, add, clip, cos, divide, equal, exp, expm1, greater, greater_equal, isfinite, keep, less, less_equal, log, log1p,
+    logical_and, logical_not, logical_or, maximum, minimum, multiply, negative, not_equal, power, rsqrt, sigmoid, sign, sin,
+    sqrt, square, subtract, tanh, where,
+)  # fmt: skip
+from minigrad.ops.linalg import matmul
+from minigrad.ops.reduce import all, any, argmax, deviations, max, mean, min, std, var
+from minigrad.ops.shape import concat, expand_dims, matrix_transpose, permute_dims, squeeze, stack
+
+if TYPE_CHECKING:
+    from minigrad import backend, check, data, debug, graph, init, linalg, losses, optim, random, safe, training
+    from minigrad.graph import Graph, trace
+    from minigrad.module import Buffer, Module, Parameter, layer, layers, register_layer, summary
+    from minigrad.saving import load, load_tensors, save
+    from minigrad.training import fit
+
+__version__ = "0.1.0"
+
+_LAZY = {  # loaded when first asked for: a program that differentiates one function need not read all of this
+    **dict.fromkeys(("backend", "check", "data", "debug", "graph", "init", "linalg", "losses", "optim", "random", "safe", "training"), ""),
+    **dict.fromkeys(("Graph", "trace"), "graph"),
+    **dict.fromkeys(("Buffer", "Module", "Parameter", "layer", "layers", "register_layer", "summary"), "module"),
+    **dict.fromkeys(("load", "load_tensors", "save"), "saving"),
+    "fit": "training",
+}
+
+__all__ = [
+    "Buffer", "Graph", "Module", "Parameter", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "astype", "backend",
+    "broadcast_to", "check", "clip", "composite", "concat", "conv2d", "cos", "data", "debug", "deviations", "divide",
+    "domains", "equal", "errors", "exp", "expand_dims", "expm1", "eye", "fit", "full", "grad", "gradients", "graph", "greater",
+    "greater_equal", "hessian", "hvp", "init", "isfinite", "jacobian", "jvp", "keep", "layer", "layers", "less", "less_equal",
+    "linalg", "load", "load_tensors", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp",
+    "losses", "matmul", "matrix_transpose", "max", "max_pool2d", "maximum", "mean", "memory", "min", "minimum", "multiply",
+    "negative", "no_grad", "not_equal", "notation", "one_hot", "ones", "optim", "pad", "permute_dims", "power", "primitive",
+    "prod", "random", "register_layer", "relu", "reshape", "rsqrt", "safe", "save", "sigmoid", "sign", "sin", "softmax", "sqrt",
+    "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "summary", "tanh", "tensor", "to", "trace",
+    "training", "use_device", "value_and_grad", "var", "vjp", "where", "zeros",
+]  # fmt: skip
+
+_CALLED = {  # what other libraries call it, and what it is called here
+    "concatenate": "concat", "cat": "concat", "hstack": "concat", "vstack": "concat", "amax": "max", "amin": "min",
+    "transpose": "permute_dims", "permute": "permute_dims", "unsqueeze": "expand_dims", "array": "tensor", "asarray": "tensor",
+    "as_tensor": "tensor", "from_numpy": "tensor", "absolute": "abs", "mul": "multiply", "sub": "subtract", "div": "divide",
+    "true_divide": "divide", "neg": "negative", "pow": "power", "mm": "matmul", "bmm": "matmul", "dot": "matmul", "clamp": "clip",
+    "eq": "equal", "ne": "not_equal", "gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "cast": "astype",
+    "detach": "stop_gradient", "grad_and_value": "value_and_grad",
+    "checkpoint": "remat", "norm": "linalg.norm", "eigh": "linalg.eigh", "cross_entropy": "losses.cross_entropy",
+    "mse_loss": "losses.mse", "l1_loss": "losses.mae", "manual_seed": "random.seed", "seed": "random.seed", "randn": "random.normal",
+    "rand": "random.uniform", "normal": "random.normal", "uniform": "random.uniform", "Sequential": "layer('Sequential', …)",
+    "Linear": "layer('Linear', …)", "nn": "Module, and the layers are in minigrad_layers", "view": "reshape", "no_gradient": "no_grad",
+    "variable": "tensor", "Variable": "tensor", "swapaxes": "permute_dims", "T": "Tensor.T", "reduce_sum": "sum", "reduce_mean": "mean",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        home = _LAZY[name]
+        value = getattr(import_module(f"minigrad.{home}"), name) if home else import_module(f"minigrad.{name}")
+        globals()[name] = value
+        return value
+    if name.startswith("__"):
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    if name in _CALLED:
+        raise errors.UnknownFunctionError(f"mg.{name} is called mg.{_CALLED[name]}")
+    import difflib
+
+    near = difflib.get_close_matches(name, __all__, 1)
+    raise errors.UnknownFunctionError(f"minigrad has no {name!r}" + (f"; did you mean mg.{near[0]}?" if near else "; dir(minigrad) lists what it has"))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

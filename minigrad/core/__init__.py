@@ -1,0 +1,24 @@
+"""The engine: tensors, primitives, and the one rule. It knows no layer and no particular operation.
+
+`modes` what is in force; `node` and `tensor` a value and its place in the graph; `primitive` a declaration; `dispatch`
+how a call runs; `essential` the primitives the sweep itself needs; `sweep` the chain rule; `composite` named scopes.
+"""
+
+from minigrad.core import domains
+from minigrad.core.composite import composite, scope
+from minigrad.core.essential import (
+    astype, broadcast_to, broadcast_to_, cast, full_like, normalize_axes, reshape, reshape_, spread, stop_gradient, sum, sum_, to, with_ones,
+)  # fmt: skip
+from minigrad.core.modes import MODES, change, no_grad
+from minigrad.core.node import Leaf, Node
+from minigrad.core.declare import primitive
+from minigrad.core.primitive import PRIMITIVES, Aval, Primitive
+from minigrad.core.sweep import backward, gradients, sweep
+from minigrad.core.tensor import BOXES, Axis, Operand, Tensor, box, method, rebind, tensor
+
+__all__ = [
+    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor", "astype", "backward",
+    "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "full_like", "gradients", "method",
+    "no_grad", "normalize_axes", "primitive", "rebind", "reshape", "reshape_", "scope", "spread", "stop_gradient", "sum", "sum_", "sweep",
+    "tensor", "to", "with_ones",
+]  # fmt: skip

@@ -1,0 +1,338 @@
+"""How a call of a primitive runs: raw arrays in, raw array out; a Tensor among them, a Tensor out; symbols, a symbol.
+
+`apply` is the whole story, for any primitive and any operands. The one- and two-input primitives without parameters,
+which are most calls of a training step, get a function of their own that handles the plain case (tensors of one
+backend, nothing watching) in one frame, and leaves every other case to `apply`. They are written out because each
+layer of calls here costs a tenth of a small operation (benchmarks: chain).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import BACKENDS, get_backend
+from minigrad.core.modes import MODES
+from minigrad.core.node import Node, next_id
+from minigrad.core.primitive import Aval, Primitive, Pull
+from minigrad.core.tensor import BOXES, Tensor, box, freeze
+from minigrad.errors import DeviceError, UnknownArrayError, ShapeError
+from minigrad.notation import Expr
+
+WEAK = (float, int, bool)
+new = object.__new__
+ndarray = np.ndarray
+
+
+def specialise(op: Primitive) -> Callable[..., Any]:
+    """The function that users call for `op`, with the forward's name, docstring and signature less `xp`."""
+    if op.variadic or op.outputs > 1 or len(op.inputs) not in (1, 2) or (op.defaults and len(op.inputs) == 2):
+        call = _general(op)
+    else:
+        call = _unary(op) if len(op.inputs) == 1 else _binary(op)
+    functools.update_wrapper(call, op.forward, assigned=("__module__", "__qualname__", "__doc__"))
+    call.__name__ = op.name
+    signature = inspect.signature(op.forward)
+    call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    call.primitive = op  # type: ignore[attr-defined]
+    del call.__wrapped__  # type: ignore[attr-defined]  # inspect would show xp
+    return call
+
+
+def _general(op: Primitive) -> Callable[..., Any]:
+    def call(*args: Any, **params: Any) -> Any:
+        return apply(op, args, params)
+
+    return call
+
+
+def _unary(op: Primitive) -> Callable[..., Any]:
+    forward, backends, boxes, modes = op.forward, BACKENDS, BOXES, MODES.get
+    (pull,), (need,) = (op.pulls, op.needs) if op.pulls else ((None,), (frozenset(),))
+    keep_y, keep_x, tracks, defaults = 0 in need, 1 in need, pull is not None, op.defaults
+
+    def call(x: Any, **params: Any) -> Any:
+        t = type(x)
+        boxed = t is Tensor or t in boxes
+        a = x._data if boxed else x
+        backend = backends.get(type(a))
+        mode = modes()
+        if backend is None or (boxed and mode.watched):
+            return apply(op, (x,), params)
+        if len(params) != len(defaults):
+            params = defaults | params
+        try:
+            y = forward(backend.xp, a, **params)
+        except Exception as error:
+            explain(error, op, (x,), params)
+            raise
+        if not boxed:
+            return y
+        if type(y) is ndarray:
+            y.setflags(False)
+        else:
+            y = freeze(y)
+        out = new(Tensor)
+        out._data = y
+        parent = x._node
+        if parent is None or not tracks or not mode.recording:
+            out._node = None
+            return out
+        out._node = node = new(Node)
+        node.id = next_id()
+        node.op = op
+        node.parents = (parent,)
+        node.saved = (y if keep_y else None, a if keep_x else None)
+        node.params = params
+        node.shape = y.shape
+        node.dtype = y.dtype
+        return out
+
+    return call
+
+
+def _binary(op: Primitive) -> Callable[..., Any]:
+    forward, backends, boxes, modes = op.forward, BACKENDS, BOXES, MODES.get
+    (pull_a, pull_b), (need_a, need_b) = (op.pulls, op.needs) if op.pulls else ((None, None), (frozenset(), frozenset()))
+    tracks_a, tracks_b = pull_a is not None, pull_b is not None
+    a_keeps_y, a_keeps_a, a_keeps_b = (i in need_a for i in (0, 1, 2))
+    b_keeps_y, b_keeps_a, b_keeps_b = (i in need_b for i in (0, 1, 2))
+    keep_y, keep_a, keep_b = a_keeps_y or b_keeps_y, a_keeps_a or b_keeps_a, a_keeps_b or b_keeps_b
+
+    def call(a: Any, b: Any) -> Any:
+        ta, tb = type(a), type(b)
+        if ta is Tensor or ta in boxes:
+            x = a._data
+            if tb is Tensor or tb in boxes:
+                z = b._data
+                if type(x) is not type(z):
+                    return apply(op, (a, b), {})
+                node_a = a._node if tracks_a else None
+                node_b = b._node if tracks_b else None
+            elif tb is float or tb is int:
+                z, node_a, node_b = b, a._node if tracks_a else None, None
+            else:
+                return apply(op, (a, b), {})
+        elif tb is Tensor and (ta is float or ta is int):
+            x, z, node_a, node_b = a, b._data, None, b._node if tracks_b else None
+        else:
+            backend = backends.get(ta)
+            if backend is None or not (backends.get(tb) is backend or tb is float or tb is int):
+                return apply(op, (a, b), {})
+            try:
+                return forward(backend.xp, a, b)
+            except Exception as error:
+                explain(error, op, (a, b), {})
+                raise
+        backend = backends.get(type(x)) or backends.get(type(z))
+        mode = modes()
+        if backend is None or mode.watched:
+            return apply(op, (a, b), {})
+        try:
+            y = forward(backend.xp, x, z)
+        except Exception as error:
+            explain(error, op, (a, b), {})
+            raise
+        if type(y) is ndarray:
+            y.setflags(False)
+        else:
+            y = freeze(y)
+        out = new(Tensor)
+        out._data = y
+        if (node_a is None and node_b is None) or not mode.recording:
+            out._node = None
+            return out
+        out._node = node = new(Node)
+        node.id = next_id()
+        node.op = op
+        node.parents = (node_a, node_b)
+        if node_b is None:
+            node.saved = (y if a_keeps_y else None, x if a_keeps_a else None, z if a_keeps_b else None)
+        elif node_a is None:
+            node.saved = (y if b_keeps_y else None, x if b_keeps_a else None, z if b_keeps_b else None)
+        else:
+            node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+        node.params = None
+        node.shape = y.shape
+        node.dtype = y.dtype
+        return out
+
+    return call
+
+
+def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Run `op` on any mixture of tensors, arrays, scalars and symbols that belongs together.
+
+    Raises:
+        UnknownArrayError: an operand of a type that is none of those, or a wrong number of them.
+        DeviceError: operands of two backends.
+        ShapeError: shapes that do not fit.
+    """
+    if len(args) != len(op.inputs) and not (op.variadic and len(args) >= len(op.inputs)):
+        args, params = _bind_extra(op, args, params)
+    if op.defaults:
+        params = op.defaults | params
+    boxed = any(type(a) in BOXES for a in args)
+    raw, nodes, backend, abstract = [], [], None, None
+    for k, a in enumerate(args):
+        t, node = type(a), None
+        if t in BOXES:
+            node, a = a._node if op.pull_for(k)[0] is not None else None, a._data
+            t = type(a)
+        elif t is Expr:
+            return _symbol(op, args, params)
+        elif isinstance(a, np.generic) and boxed:
+            a = a.item()  # NumPy's scalars are as weak as Python's
+            t = type(a)
+        if t in BACKENDS:
+            if backend is None:
+                backend = BACKENDS[t]
+            elif BACKENDS[t] is not backend:
+                raise DeviceError(_mixed(op, args))
+        elif hasattr(t, "__primitive__"):
+            abstract = t
+        elif t not in WEAK and a is not None:
+            raise UnknownArrayError(
+                f"{op.name}: {_input_name(op, k)} is a {t.__name__} ({_short(a)}); it takes tensors, arrays and numbers; "
+                "make it a tensor with minigrad.tensor"
+            )
+        raw.append(a)
+        nodes.append(node)
+    mode = MODES.get()
+    if backend is None and abstract is None:
+        backend, boxed = get_backend(mode.device or "numpy"), True  # only Python numbers
+    try:
+        y = abstract.__primitive__(op, raw, params) if abstract is not None else op.forward(backend.xp, *raw, **params)  # type: ignore[union-attr]  # one of them is set
+    except Exception as error:
+        explain(error, op, args, params)
+        raise
+    if not boxed:
+        return y
+    node = _record(op, args, raw, nodes, params, y) if mode.recording and op.differentiable and any(nodes) else None
+    out = tuple(pick(node, k, array) for k, array in enumerate(y)) if op.outputs > 1 else box(y, node)
+    if mode.watched:
+        for watcher in mode.watchers:
+            watcher.forward(op, args, params, out)
+    return out
+
+
+def _record(op: Primitive, args: tuple[Any, ...], raw: list[Any], nodes: list[Any], params: dict[str, Any], y: Any) -> Node:
+    """A node that keeps what the rules of the tracked inputs ask for; arrays that a caller could write are copied."""
+    need = frozenset().union(*(op.pull_for(k)[1] for k, n in enumerate(nodes) if n is not None))
+    kept = [
+        freeze(BACKENDS[type(a)].copy(a)) if type(a) in BACKENDS and type(args[k]) not in BOXES and not isinstance(a, np.generic) else a
+        if min(k, len(op.inputs)) + 1 in need
+        else None
+        for k, a in enumerate(raw)
+    ]
+    fixed = len(op.inputs)
+    several = op.outputs > 1
+    node: Node = new(Node)
+    node.id, node.op, node.parents, node.params = next_id(), op, tuple(nodes), params or None
+    kept_y = (tuple(map(freeze, y)) if several else freeze(y)) if 0 in need else None
+    node.saved = (kept_y, *kept[:fixed], tuple(kept[fixed:])) if op.variadic else (kept_y, *kept)
+    node.shape = tuple(a.shape for a in y) if several else y.shape
+    node.dtype = tuple(a.dtype for a in y) if several else y.dtype
+    return node
+
+
+PICK = Primitive(
+    lambda xp, x: x, (None,), name="pick", show=None, samples=(), kind="view", c=None, infer=lambda x: (x.shape, x.dtype), outputs=1
+)  # fmt: skip
+
+
+def pick(node: Node | None, k: int, array: Any) -> Tensor:
+    """Output number k of a primitive with several, as a tensor whose node stands between it and that primitive."""
+    if node is None:
+        return box(array, None)
+    picked: Node = new(Node)
+    picked.id, picked.op, picked.parents, picked.saved, picked.params = next_id(), PICK, (node,), None, {"index": k}
+    picked.shape, picked.dtype = node.shape[k], node.dtype[k]
+    return box(array, picked)
+
+
+def arguments(node: Node, pull: Pull, k: int, lift: bool) -> list[Any]:
+    """What a rule asked for besides `g`. `lift` gives tensors in their place in the graph, so that rules are recorded."""
+    assert node.saved is not None
+    op, out = node.op, []
+    for kind, v in pull.asks:
+        if kind == "saved":
+            out.append(_lifted(node, int(v)) if lift else node.saved[int(v)])
+        elif kind == "param":
+            out.append(node.params[v])  # type: ignore[index]  # a rule that asks for a parameter has them
+        else:
+            out.append(node.parents[k] if kind == "like" else k - len(op.inputs))
+    return out
+
+
+def _lifted(node: Node, slot: int) -> Any:
+    assert node.saved is not None
+    value = node.saved[slot]
+    if slot == 0:
+        return tuple(pick(node, k, a) for k, a in enumerate(value)) if node.op.outputs > 1 else box(value, node)
+    if slot > len(node.op.inputs):
+        return tuple(_boxed(a, p) for a, p in zip(value, node.parents[len(node.op.inputs) :], strict=True))
+    return _boxed(value, node.parents[slot - 1])
+
+
+def _boxed(value: Any, parent: Node | None) -> Any:
+    return value if value is None or type(value) in WEAK else box(value, parent)
+
+
+def _symbol(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Expr:
+    """The formula for `op` on symbols; its shape is known when theirs are."""
+    known = [getattr(a, "shape", ()) for a in args]
+    aval = Aval((), None)
+    shape = dtype = None
+    if all(s is not None for s in known):
+        aval = op.infer(*args, **params)
+        shape, dtype = aval.shape, aval.dtype
+    return Expr(op.show, args, params, op.call, shape, dtype)
+
+
+def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+    """Say at which operation and on what a forward failed; shapes that do not fit become a ShapeError that teaches."""
+    params = op.defaults | params
+    described = ", ".join(
+        f"{_input_name(op, k)}: {a.dtype} {tuple(a.shape)}" if hasattr(a, "shape") else f"{_input_name(op, k)}: {_short(a)}" for k, a in enumerate(args)
+    )
+    if isinstance(error, (ValueError, IndexError, TypeError)) and not isinstance(error, ShapeError):
+        avals = [Aval(tuple(a.shape), a.dtype) if hasattr(a, "shape") else a for a in args]
+        try:
+            op.infer(*avals, **params)
+        except ShapeError as better:
+            raise better from None
+        except Exception as other:  # the inputs are so wrong that inference fails too: the first error stands
+            error.add_note(f"shape inference failed as well: {other}")
+    error.add_note(f"in minigrad.{op.name} with {described}" + "".join(f", {k}={_short(v)}" for k, v in params.items()))
+
+
+def _bind_extra(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    names = [*op.inputs]
+    missing = [n for n in names[len(args) :] if n in params]
+    args = (*args, *(params[n] for n in missing))  # inputs given by keyword
+    params = {k: v for k, v in params.items() if k not in missing}
+    if len(args) != len(names):
+        raise UnknownArrayError(f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: {[*op.defaults]}")
+    return args, params
+
+
+def _input_name(op: Primitive, k: int) -> str:
+    return f"argument {op.inputs[k]!r}" if k < len(op.inputs) else f"argument {op.variadic}[{k - len(op.inputs)}]"
+
+
+def _mixed(op: Primitive, args: tuple[Any, ...]) -> str:
+    raws = [a._data if type(a) in BOXES else a for a in args]
+    where = ", ".join(f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}" for k, r in enumerate(raws) if type(r) in BACKENDS)
+    return f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), or make arrays tensors there with minigrad.tensor(a, device=…)"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+

@@ -1,0 +1,52 @@
+"""Where to test a primitive: `domain(rng, shape)` gives float64 values at which its rules hold and are well conditioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Rng = np.random.Generator
+
+
+def reals(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Anything in [-2, 2]."""
+    return rng.uniform(-2, 2, shape)
+
+
+def positive(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """[0.5, 3]: away from the pole of log and the kink of sqrt."""
+    return rng.uniform(0.5, 3, shape)
+
+
+def unit(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """[-0.9, 0.9]."""
+    return rng.uniform(-0.9, 0.9, shape)
+
+
+def nonzero(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """0.5 to 2.5 away from zero on either side."""
+    return rng.uniform(0.5, 2.5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
+def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """No two values within 0.04 of each other (or of zero) up to some 100 elements: no ties, no kinks."""
+    n = int(np.prod(shape))
+    return ((rng.permutation(n) - n // 2 + 0.5) * (4 / max(n, 100)) + rng.uniform(-0.005, 0.005, n) * (100 / max(n, 100))).reshape(shape)
+
+
+def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """True or False, evenly."""
+    return rng.random(shape) < 0.5
+
+
+def some_shape(rng: Rng, least: int = 0, most: int = 4, side: int = 4) -> tuple[int, ...]:
+    """A shape of `least` to `most` axes with sides from 0 to `side` (0 is rare)."""
+    sides = rng.choice(side + 1, rng.integers(least, most + 1), p=[0.04, *[0.96 / side] * side])
+    return tuple(map(int, sides))
+
+
+def some_axes(rng: Rng, ndim: int) -> tuple[int, ...]:
+    """Some of the axes, possibly none or all, in increasing order."""
+    return tuple(i for i in range(ndim) if rng.random() < 0.5)

@@ -1,0 +1,228 @@
+"""The primitives that the engine itself needs: to sum a cotangent back, to cast it, to seed a sweep."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import backend_of, get_backend
+from minigrad.core.domains import Rng, reals, some_axes, some_shape
+from minigrad.core.declare import primitive
+from minigrad.core.tensor import Axis, Operand, Tensor, method
+from minigrad.errors import AxisError, ShapeError
+from minigrad.notation import as_is, reduction
+
+Sample = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def normalize_axes(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
+    """`axis` as increasing, non-negative positions; AxisError names the operation, the axis and the shape."""
+    ndim = len(x.shape)
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    for a in axes:
+        if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
+            raise AxisError(f"{op}: axis must be an int or a tuple of ints, not {axis!r}")
+        if not -ndim <= a < ndim:
+            raise AxisError(f"{op}: axis {a} is out of range for shape {tuple(x.shape)}; it has axes {-ndim} to {ndim - 1}")
+    out = tuple(sorted(int(a) % ndim for a in axes))
+    if len(set(out)) != len(out):
+        raise AxisError(f"{op}: axis {axis!r} names an axis twice for shape {tuple(x.shape)}")
+    return out
+
+
+def with_ones(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` with 1 at `axes`: what keepdims would have left."""
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _case_sum(rng: Rng) -> Sample:
+    shape = some_shape(rng)
+    return (reals(rng, shape),), {"axes": some_axes(rng, len(shape)), "keepdims": bool(rng.integers(2))}
+
+
+@primitive(
+    lambda g, like, axes, keepdims: spread(g, like.shape, axes, keepdims),
+    show=reduction("∑", r"\sum"),
+    samples=_case_sum,
+    kind="reduce",
+    c="+",
+)
+def sum_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The sum over `axes`, accumulated more widely than the input's dtype (see `Backend.sum`)."""
+    return backend_of(x).sum(x, axes, keepdims)
+
+
+def spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
+    """Repeat `g`, the cotangent of a reduction, along the reduced `axes` of `shape`."""
+    if not keepdims and axes and len(g.shape) != len(shape):
+        g = reshape_(g, shape=with_ones(shape, axes))
+    return broadcast_to_(g, shape=shape)
+
+
+@method("sum")
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Sum of the elements over `axis` (None: all of them), which keeps the dtype of floats.
+
+    Accumulates in at least float32, and float32 in float64 across runs, so that long axes keep their accuracy.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+        tensor([4., 6.])
+    """
+    return sum_(x, axes=normalize_axes(x, axis, "sum"), keepdims=bool(keepdims))
+
+
+def _case_reshape(rng: Rng) -> Sample:
+    shape = some_shape(rng)
+    return (reals(rng, shape),), {"shape": tuple(int(n) for n in rng.permutation([*shape, 1]))}
+
+
+@primitive(
+    lambda g, like: reshape_(g, shape=like.shape),
+    show=as_is,
+    samples=_case_reshape,
+    kind="view",
+    infer=lambda x, *, shape: (shape, x.dtype),
+)
+def reshape_(xp: Any, x: Operand, *, shape: tuple[int, ...]) -> Any:
+    """The same elements in C order under another shape."""
+    return xp.reshape(x, shape)
+
+
+def reshape(x: Operand, shape: Any) -> Tensor:
+    """The same elements in C order under another shape; one size may be -1, which is worked out.
+
+    Raises:
+        ShapeError: the sizes do not multiply to the number of elements.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.reshape(mg.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1)).shape
+        (2, 2)
+    """
+    new = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
+    size, old = math.prod(x.shape), tuple(x.shape)
+    known = math.prod(n for n in new if n != -1)
+    if new.count(-1) == 1 and known and size % known == 0:
+        new = tuple(size // known if n == -1 else n for n in new)
+    if math.prod(new) != size or min(new, default=0) < 0:
+        raise ShapeError(f"reshape: shape {old} has {size} elements, which do not fit {tuple(shape) if not isinstance(shape, int) else shape}")
+    return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
+
+
+def _case_broadcast(rng: Rng) -> Sample:
+    shape = some_shape(rng, most=3)
+    ones = with_ones(shape, some_axes(rng, len(shape)))
+    return (reals(rng, ones[int(rng.integers(len(ones) + 1)) if set(ones) <= {1} else 0 :]),), {"shape": shape}
+
+
+@primitive(lambda g: g, show=as_is, samples=_case_broadcast, kind="view", infer=lambda x, *, shape: (shape, x.dtype))
+def broadcast_to_(xp: Any, x: Operand, *, shape: tuple[int, ...]) -> Any:
+    """`x` repeated to `shape` without a copy; the engine sums the cotangent back."""
+    return xp.broadcast_to(x, shape)
+
+
+def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
+    """`x` repeated along new leading axes and along its axes of size 1, as NumPy's broadcasting does; no copy.
+
+    Raises:
+        ShapeError: `x` does not broadcast to `shape`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.broadcast_to(mg.tensor([1.0, 2.0]), (3, 2)).shape
+        (3, 2)
+    """
+    shape, old = tuple(int(n) for n in shape), tuple(x.shape)
+    if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
+        raise ShapeError(f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be equal or 1")
+    return broadcast_to_(x, shape=shape)
+
+
+def _case_cast(rng: Rng) -> Sample:
+    return (reals(rng, some_shape(rng)),), {"dtype": np.dtype("f8")}
+
+
+@primitive(lambda g, like: cast(g, dtype=like.dtype), show=as_is, samples=_case_cast, c="({T}){x}")
+def cast(xp: Any, x: Operand, *, dtype: Any) -> Any:
+    """`x` in another floating dtype; the engine casts the cotangent back."""
+    return x.astype(dtype)
+
+
+@primitive(samples=_case_cast, c="({T}){x}")
+def truncated(xp: Any, x: Operand, *, dtype: Any) -> Any:
+    """`x` as integers or booleans, which have no gradient."""
+    return x.astype(dtype)
+
+
+@method("astype")
+def astype(x: Operand, dtype: Any) -> Tensor:
+    """`x` with another element type. Floats stay differentiable (the gradient comes back in the dtype of `x`);
+    integers and booleans are not tracked.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.astype(mg.tensor([1.5, -1.5]), "int64")
+        tensor([ 1, -1])
+    """
+    dtype = np.dtype(dtype)
+    if x.dtype == dtype:
+        return x  # type: ignore[no-any-return]
+    return cast(x, dtype=dtype) if dtype.kind == "f" else truncated(x, dtype=dtype)
+
+
+def _case_full_like(rng: Rng) -> Sample:
+    return (reals(rng, some_shape(rng)),), {"value": 1.0, "shape": some_shape(rng), "dtype": np.dtype("f8")}
+
+
+@primitive(name="full", samples=_case_full_like, kind="opaque", infer=lambda x, *, value, shape, dtype: (shape, dtype))
+def full_like(xp: Any, x: Operand, *, value: float, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of one repeated value, of `shape` and `dtype`, on the device of `x`."""
+    return xp.full(shape, value, dtype)
+
+
+@primitive(
+    lambda g, device, source: transfer(g, device=source, source=device),
+    show=as_is,
+    samples=lambda rng: ((reals(rng, some_shape(rng)),), {"device": "numpy", "source": "numpy"}),
+    kind="opaque",
+    infer=lambda x, *, device, source: (x.shape, x.dtype),
+)
+def transfer(xp: Any, x: Operand, *, device: str, source: str) -> Any:
+    """`x` on another device; its cotangent travels back."""
+    host = backend_of(x).to_host(x) if backend_of(x).array_type is not np.ndarray else x
+    return get_backend(device).asarray(host, x.dtype, device)
+
+
+@method("to")
+def to(x: Tensor, device: str) -> Tensor:
+    """`x` on `device` ("numpy", "cupy", "cupy:1"); differentiable. Returns `x` itself when it is there already."""
+    target = get_backend(device).parse_device(device)
+    return x if target == x.device else transfer(x, device=target, source=x.device)
+
+
+@primitive(None, show=as_is, samples=(reals,), kind="map", c="{x}", name="stop_gradient")
+def stopped(xp: Any, x: Operand, *, why: str) -> Any:
+    """`x` as a constant."""
+    return x
+
+
+def stop_gradient(x: Operand, *, why: str) -> Tensor:
+    """`x` as a constant: nothing is differentiated through it. `why` is shown in drawings and accepted by the checks.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor(2.0, requires_grad=True)
+        >>> (x * mg.stop_gradient(x, why="a weight")).backward()
+        >>> x.grad
+        tensor(2.)
+    """
+    return stopped(x, why=why)

@@ -1,0 +1,115 @@
+"""What a call finds in force around it: recording, tracing, the default device, debugging.
+
+All of it sits in one immutable object in one ContextVar, so an operation pays for one look-up, and threads and
+asyncio tasks never see each other's modes. Nothing here may hold a mode across a `yield`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from minigrad.backend import get_backend
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Watcher(Protocol):
+    """What a trace or a debugging guard must answer to; `core` calls it, `graph` and `debug` implement it."""
+
+    def forward(self, op: Any, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
+        """One primitive ran on `args` (as the caller gave them) and made `out` (a Tensor or a tuple of them)."""
+
+    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None:
+        """The sweep arrived at `node` with its complete cotangent."""
+
+    def update(self, target: Any, value: Any) -> None:
+        """State (a buffer or a parameter) was rebound."""
+
+    def label(self, tensor: Any, name: str) -> None:
+        """A tensor was given a name by `Tensor.named`."""
+
+    def enter(self, kind: str, name: str, subject: Any) -> None:
+        """A scope (a composite or a layer) was entered."""
+
+    def leave(self) -> None:
+        """The innermost scope was left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """The modes in force. `watchers` holds the trace and the guards; `watched` spares the fast path a call."""
+
+    recording: bool = True
+    device: str | None = None
+    watchers: tuple[Watcher, ...] = ()
+    nested: int = 0  # how many transforms of functions are being worked out around this call
+    watched: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "watched", bool(self.watchers))
+
+
+MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())
+
+
+class change(ContextDecorator):  # noqa: N801  (reads as a verb: `with change(recording=False):`)
+    """Set some modes for the length of a `with` block or of a decorated function."""
+
+    def __init__(self, **modes: Any) -> None:
+        self._modes = modes
+        self._tokens: list[Token[Modes]] = []
+
+    def _recreate_cm(self) -> change:
+        return change(**self._modes)  # each call of a decorated function keeps its own token
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODES.set(replace(MODES.get(), **self._modes)))
+
+    def __exit__(self, *exc: object) -> None:
+        MODES.reset(self._tokens.pop())
+
+    def __call__(self, func: F) -> F:
+        if inspect.isgeneratorfunction(func) or inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate {func.__name__!r}: a generator or coroutine would hold the mode "
+                "while other code runs; use it as `with` around the statements instead"
+            )
+        return super().__call__(func)
+
+
+class no_grad(change):  # noqa: N801  (the name that PyTorch made standard)
+    """Context manager and decorator under which nothing is recorded: results do not require gradients.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+        >>> with mg.no_grad():
+        ...     (x * 2).requires_grad
+        False
+    """
+
+    def __init__(self) -> None:
+        super().__init__(recording=False)
+
+
+class use_device(change):  # noqa: N801
+    """Context manager and decorator under which new tensors are made on `name` ("numpy", "cupy", "cupy:1").
+
+    Raises:
+        BackendUnavailable: the backend's library is missing, or it finds no device.
+        DeviceError: a device of that backend that is not there.
+
+    Example:
+        >>> import minigrad as mg
+        >>> with mg.use_device("numpy"):
+        ...     mg.tensor([1.0]).device
+        'numpy'
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(device=get_backend(name).parse_device(name))

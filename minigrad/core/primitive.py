@@ -1,0 +1,163 @@
+"""Primitive: a forward function, declared once with one rule for each input.
+
+A rule asks for what it needs by argument name: `g` the cotangent (always first), `y` the output, any input or parameter
+of the forward, `like` the shape and dtype of the rule's own input, and in a variadic primitive `i`, the position of that
+input. What no rule of a tracked input names is not kept alive. `None` in place of a rule means no gradient.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from minigrad.errors import DeclarationError, ShapeError
+
+Kind: TypeAlias = Literal["map", "reduce", "view", "opaque"]
+Rule: TypeAlias = "Callable[..., Any] | None"
+RESERVED = frozenset({"g", "y", "like", "xp", "i"})
+
+ALONE, ONE_SAVED, GENERAL = 0, 1, 2  # how the sweep calls a rule: rule(g), rule(g, saved[slot]), or through `arguments`
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Aval(NamedTuple):
+    """Shape and dtype of an array: all that inference needs to know of it."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class Pull(NamedTuple):
+    """A rule and what it asks for: `slots` index a node's saved values, `names` are parameters, `like` and `i`."""
+
+    rule: Callable[..., Any]
+    form: int
+    slot: int
+    asks: tuple[tuple[str, int | str], ...]  # ("saved", slot) | ("param", name) | ("like", "") | ("i", "")
+
+
+class Primitive:
+    """One operation as the engine knows it. Made by `@primitive` (core/declare.py), which returns the function that users call.
+
+    `kind` says how its result relates to its inputs: "map" is elementwise with broadcasting, "reduce" folds the axes in
+    its parameter `axes`, "view" rearranges, "opaque" is anything else; `c` is a map's expression in C, `infer` gives the
+    shape and dtype of a view or an opaque result from those of the inputs.
+    """
+
+    __slots__ = (
+        "name", "forward", "inputs", "variadic", "defaults", "pulls", "needs", "show", "samples", "kind", "c", "infer_with",
+        "outputs", "call", "doc", "rules", "differentiable",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        rules: tuple[Rule, ...],
+        *,
+        name: str,
+        show: Any,
+        samples: Any,
+        kind: Kind,
+        c: str | None,
+        infer: Callable[..., Any] | None,
+        outputs: int,
+    ) -> None:
+        self.name, self.forward, self.rules, self.show, self.samples, self.kind, self.c = name, forward, rules, show, samples, kind, c
+        self.infer_with, self.outputs, self.doc = infer, outputs, inspect.getdoc(forward) or ""
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        star = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
+        self.variadic = star[0] if star else None
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        slots = ("y", *self.inputs, *star)
+        self._check(slots)
+        pulls = [None if rule is None else self._pull(rule, slots) for rule in rules]
+        self.pulls: tuple[Pull | None, ...] = tuple(pulls)
+        self.needs = tuple(frozenset(v for kind, v in p.asks if kind == "saved") if p else frozenset() for p in pulls)
+        self.differentiable = any(p is not None for p in pulls)
+        self.call: Callable[..., Any] = self  # replaced by the specialised function
+
+    def _check(self, slots: tuple[str, ...]) -> None:
+        clash = RESERVED & {*slots[1:], *self.defaults}
+        if clash:
+            raise DeclarationError(f"primitive {self.name!r}: {sorted(clash)} are names of the contract and cannot name an input or parameter")
+        if self.rules and len(self.rules) != len(slots) - 1:
+            raise DeclarationError(f"primitive {self.name!r} has inputs {slots[1:]} but {len(self.rules)} rules; give one each, None for no gradient")
+        if self.kind == "reduce" and "axes" not in self.defaults:
+            raise DeclarationError(f"primitive {self.name!r}: a reduce needs the keyword parameter `axes`")
+        if self.kind in ("view", "opaque") and self.infer_with is None:
+            raise DeclarationError(f"primitive {self.name!r}: kind={self.kind!r} needs infer=, which gives the result's shape and dtype")
+        if self.name in PRIMITIVES:
+            raise DeclarationError(f"primitive {self.name!r} is declared twice")
+
+    def _pull(self, rule: Callable[..., Any], slots: tuple[str, ...]) -> Pull:
+        asked = list(inspect.signature(rule).parameters)
+        if asked[:1] != ["g"]:
+            raise DeclarationError(f"primitive {self.name!r}: a rule takes the cotangent `g` first, this one takes {asked}")
+        asks: list[tuple[str, int | str]] = []
+        for name in asked[1:]:
+            if name in slots:
+                asks.append(("saved", slots.index(name)))
+            elif name in self.defaults:
+                asks.append(("param", name))
+            elif name == "like" or (name == "i" and self.variadic):
+                asks.append((name, ""))
+            else:
+                raise DeclarationError(f"primitive {self.name!r}: a rule asks for {name!r}; it may ask for {[*slots, *self.defaults, 'like']}")
+        simple = not self.variadic and self.outputs == 1
+        if simple and not asks:
+            return Pull(rule, ALONE, 0, ())
+        if simple and len(asks) == 1 and asks[0][0] == "saved":
+            return Pull(rule, ONE_SAVED, int(asks[0][1]), tuple(asks))
+        return Pull(rule, GENERAL, 0, tuple(asks))
+
+    def pull_for(self, k: int) -> tuple[Pull | None, frozenset[Any]]:
+        """The rule of input number k and the slots that it reads; all variadic inputs share the last rule."""
+        k = min(k, len(self.pulls) - 1)
+        return (self.pulls[k], self.needs[k]) if self.pulls else (None, frozenset())
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        return self.call(*args, **params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name!r}>"
+
+    def infer(self, *avals: Any, **params: Any) -> Any:
+        """Shape and dtype of the result for inputs of these shapes and dtypes (anything with `.shape` and `.dtype`;
+        Python scalars as they are), as an Aval, or a tuple of them. Raises ShapeError where the inputs do not fit.
+        """
+        params = self.defaults | params
+        if self.infer_with is not None:
+            out = self.infer_with(*avals, **params)
+            return tuple(Aval(tuple(s), d) for s, d in out) if self.outputs > 1 else Aval(tuple(out[0]), out[1])
+        shapes = [tuple(a.shape) for a in avals if hasattr(a, "shape")]
+        if self.kind == "map":
+            return Aval(self._broadcast(shapes), self._dtype(avals, params))
+        (shape,), axes, keepdims = shapes, params["axes"], params.get("keepdims", False)
+        reduced = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
+        return Aval(reduced, self._dtype(avals, {**params, "axes": ()} if "axes" in params else params))
+
+    def _broadcast(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+        try:
+            return np.broadcast_shapes(*shapes)
+        except ValueError:
+            named = ", ".join(f"{n} {s}" for n, s in zip((*self.inputs, *"…" * len(shapes)), shapes, strict=False))
+            raise ShapeError(
+                f"{self.name}: shapes {named} do not broadcast: compared from the last axis on, two sizes must be equal or one of them 1; "
+                "reshape one of them, or add an axis with x[:, None]"
+            ) from None
+
+    def _dtype(self, avals: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if any(hasattr(a, "dtype") and a.dtype is None for a in avals):
+            return None
+        ones = [np.ones((), a.dtype) if hasattr(a, "dtype") else a for a in avals]
+        with np.errstate(all="ignore"):
+            return np.asarray(self.forward(np, *ones, **params)).dtype

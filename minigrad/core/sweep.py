@@ -1,0 +1,235 @@
+"""The sweep: the chain rule, applied once to each node, newest first.
+
+Creation order is a topological order, so the sweep is one sort and one loop: no recursion, linear time. On arrays it
+makes no boxes and no graph; with `lift` the cotangents are tensors and the rules are recorded like any other
+computation, which is all that higher orders need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from minigrad.backend import backend_of
+from minigrad.core.dispatch import arguments
+from minigrad.core.essential import astype, full_like, reshape_, sum_
+from minigrad.core.modes import MODES, change
+from minigrad.core.node import FREED, Leaf, Node
+from minigrad.core.primitive import ALONE, ONE_SAVED
+from minigrad.core.tensor import BOXES, Tensor, box, method
+from minigrad.errors import GraphError, GraphFreedError, ShapeError
+
+_age = attrgetter("id")
+
+
+def sweep(root: Node, g: Any, targets: frozenset[Node] | None = None, *, lift: bool = False, free: bool = True) -> dict[Node, Any]:
+    """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`."""
+    watchers = MODES.get().watchers
+    found: dict[Node, Any] = {}
+    grads = {root: g}
+    pop = grads.pop
+    order = _order(root) if targets is None else _order_towards(root, targets)
+    node = root
+    try:
+        for node in order:
+            g = pop(node, None)
+            if g is None:  # every rule on the way here said None
+                continue
+            op = node.op
+            if op is None:
+                found[node] = g
+            elif targets is not None and node in targets:
+                found[node] = g
+            if watchers:
+                for watcher in watchers:
+                    watcher.backward(node, g, lift)
+            if op is None:
+                continue
+            saved, parents = node.saved, node.parents
+            if saved is FREED:
+                raise GraphFreedError(
+                    f"the graph through {op.name!r} was freed by an earlier backward; pass retain_graph=True to that one to go through it again"
+                )
+            if lift or op.variadic or op.outputs > 1 or op.name == "pick":
+                contributions: Iterable[tuple[Node, Any]] = _general(node, g, grads, lift)
+            else:
+                contributions = ()
+                for k, parent in enumerate(parents):
+                    if parent is None:
+                        continue
+                    rule, form, slot, _ = op.pulls[k]
+                    if form == ONE_SAVED:
+                        gx = rule(g, saved[slot])
+                    elif form == ALONE:
+                        gx = rule(g)
+                    else:
+                        gx = rule(g, *arguments(node, op.pulls[k], k, False))
+                    if gx is None:
+                        continue
+                    if gx.shape != parent.shape:
+                        gx = unbroadcast(gx, parent.shape)
+                    if gx.dtype is not parent.dtype and gx.dtype != parent.dtype:
+                        gx = astype(gx, dtype=parent.dtype)
+                    # never in place: a cotangent may be shared with another branch
+                    grads[parent] = grads[parent] + gx if parent in grads else gx
+            for parent, gx in contributions:
+                grads[parent] = grads[parent] + gx if parent in grads else gx
+            if free:
+                node.saved, node.parents = FREED, ()
+    except Exception as error:
+        if node.op is not None and not isinstance(error, GraphFreedError):
+            error.add_note(f"in the backward of minigrad.{node.op.name} (output {node.dtype} {node.shape})")
+        raise
+    return found
+
+
+def _order(root: Node) -> list[Node]:
+    """All nodes that `root` depends on, newest first."""
+    seen, stack = {root}, [root]
+    add, push = seen.add, stack.append
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                add(parent)
+                push(parent)
+    return sorted(seen, key=_age, reverse=True)
+
+
+def _order_towards(root: Node, targets: frozenset[Node]) -> list[Node]:
+    """Those of them that depend on a target, or are one."""
+    oldest = min((t.id for t in targets), default=0)
+    useful = set(targets)
+    order = [n for n in _order(root) if n.id >= oldest]
+    for node in reversed(order):
+        if node not in useful and any(p in useful for p in node.parents):
+            useful.add(node)
+    return [n for n in order if n in useful]
+
+
+def _general(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> Iterable[tuple[Node, Any]]:
+    """The contributions of a node to its parents where the short loop does not reach."""
+    op = node.op
+    if op.name == "pick":  # one of several outputs: its cotangent takes its place among those of its siblings
+        (parent,) = node.parents
+        both = list(grads.get(parent) or (None,) * len(parent.shape))
+        k = node.params["index"]  # type: ignore[index]  # a pick has them
+        both[k] = g if both[k] is None else both[k] + g
+        grads[parent] = both
+        return
+    if op.outputs > 1:
+        some = next(c for c in g if c is not None)
+        g = tuple(_zeros(some, s, d) if c is None else c for c, s, d in zip(g, node.shape, node.dtype, strict=True))
+    for k, parent in enumerate(node.parents):
+        if parent is None:
+            continue
+        pull, _ = op.pull_for(k)
+        gx = pull.rule(g, *arguments(node, pull, k, lift))
+        if gx is None:
+            continue
+        if gx.shape != parent.shape:
+            gx = unbroadcast(gx, parent.shape)
+        if gx.dtype != parent.dtype:
+            gx = astype(gx, dtype=parent.dtype)
+        yield parent, gx
+
+
+def _zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    return full_like(like, value=0, shape=shape, dtype=dtype)
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent back over the axes along which its input was repeated."""
+    lead = len(g.shape) - len(shape)
+    axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 != g.shape[i + lead]))
+    g = sum_(g, axes=axes, keepdims=False)
+    return g if g.shape == shape else reshape_(g, shape=shape)
+
+
+def seed(y: Tensor, cotangent: Any, argument: str) -> Any:
+    """The raw array with which a sweep from `y` starts: ones for a single element, or what the caller gave, checked."""
+    if cotangent is None:
+        if y.size != 1:
+            raise ShapeError(
+                f"{argument}: the result has shape {y.shape}; without a cotangent only a single element can be differentiated: "
+                f"pass {argument}= of that shape, or reduce first, with .sum() or .mean()"
+            )
+        return full_like(y._data, value=1, shape=y.shape, dtype=y.dtype)
+    backend = backend_of(y._data)
+    raw = cotangent._data if type(cotangent) in BOXES else cotangent
+    if not isinstance(raw, backend.array_type):
+        raw = backend.asarray(raw, y.dtype, y.device)
+    elif type(cotangent) not in BOXES:
+        raw = backend.copy(raw)
+    if raw.shape != y.shape:
+        raise ShapeError(f"{argument}: the cotangent has shape {raw.shape}, the result {y.shape}; they must be equal")
+    return raw if raw.dtype == y.dtype else raw.astype(y.dtype)
+
+
+@method("backward")
+def backward(self: Tensor, gradient: Any = None, *, retain_graph: bool = False) -> None:
+    if self._node is None:
+        raise GraphError(
+            "backward: nothing that this tensor was computed from requires grad; make an input with requires_grad=True "
+            "(or was it computed under no_grad, or detached?)"
+        )
+    for node, g in sweep(self._node, seed(self, gradient, "gradient"), free=not retain_graph).items():
+        assert isinstance(node, Leaf)
+        total = box(g, None)
+        node.grad = total if node.grad is None else box(node.grad._data + g, None)
+
+
+def gradients(
+    y: Tensor,
+    xs: Sequence[Tensor],
+    *,
+    cotangent: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `y` with respect to each of `xs` (leaves or intermediate tensors); no `.grad` is touched.
+
+    Args:
+        y: the result to differentiate.
+        xs: the tensors to differentiate with respect to.
+        cotangent: of the shape of `y`; may be left out when `y` has one element (then 1). When it is a tracked tensor and
+            `create_graph` is set, the result is differentiable with respect to it too.
+        create_graph: record the computation of the gradients, so that they can be differentiated again, to any order.
+        retain_graph: keep the graph for another pass; by default only when `create_graph` is set.
+        allow_unused: give None for an x on which `y` does not depend, instead of raising.
+
+    Raises:
+        GraphError: `y` or an x is not tracked, or `y` does not depend on an x.
+        GraphFreedError: an earlier backward freed the graph.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor(3.0, requires_grad=True)
+        >>> (dx,) = mg.gradients(x * x * x, [x], create_graph=True)
+        >>> mg.gradients(dx, [x])
+        (tensor(18.),)
+    """
+    if isinstance(xs, Tensor):
+        raise TypeError("xs: give the tensors as a sequence, gradients(y, [x])")
+    if not isinstance(y, Tensor) or y._node is None:
+        raise GraphError("y: nothing that it was computed from requires grad; make an input with requires_grad=True")
+    for k, x in enumerate(xs):
+        if not isinstance(x, Tensor) or x._node is None:
+            raise GraphError(f"xs[{k}] is not tracked; make it with requires_grad=True before computing y")
+    nodes = [x._node for x in xs]
+    start = seed(y, cotangent, "cotangent")
+    free = not (create_graph if retain_graph is None else retain_graph)
+    targets = frozenset(n for n in nodes if n is not None)
+    if create_graph:
+        lifted = cotangent if type(cotangent) in BOXES and cotangent.dtype == y.dtype else box(start, None)
+        with change(recording=True):
+            found = sweep(y._node, lifted, targets, lift=True, free=free)
+    else:
+        found = {n: box(g, None) for n, g in sweep(y._node, start, targets, free=free).items()}
+    if not allow_unused:
+        for k, n in enumerate(nodes):
+            if n not in found:
+                raise GraphError(f"xs[{k}]: y does not depend on it; pass allow_unused=True to get None for it")
+    return tuple(found.get(n) for n in nodes)  # type: ignore[arg-type]  # checked above: no None among the keys
+

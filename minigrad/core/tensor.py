@@ -1,0 +1,391 @@
+"""Tensor, Node and Leaf: a value, its place in the graph, and the place where a gradient lands.
+
+A Node points at its parents only, so a graph is never a cycle; it saves arrays and not Tensors. Arrays are frozen when
+they are stored and never written afterwards; "changing" a tensor rebinds it to a new array. The methods of Tensor are
+declared here for readers and type checkers, and bound by the ops that implement them (`method`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from minigrad.backend import backend_of, get_backend
+from minigrad.core.modes import MODES
+from minigrad.core.node import Leaf, Node
+from minigrad.errors import DeviceError, DtypeError, ShapeError
+
+Operand: TypeAlias = Any  # a Tensor, a backend's array, a Python or NumPy scalar; a symbol in formulas
+Axis: TypeAlias = "int | Sequence[int] | None"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Tensor:
+    """An n-dimensional array that remembers how it was computed. Made by `minigrad.tensor`, never written in place.
+
+    Every operator and method has NumPy's name and meaning. Python and NumPy scalars are weak (they do not change a
+    tensor's dtype), arrays are strong.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([[2., 4.],
+                [6., 8.]])
+    """
+
+    __slots__ = ("_data", "_node", "_name", "__weakref__")
+    __array_ufunc__ = None  # ndarray <op> Tensor defers to Tensor's reflected operator
+
+    _data: Any
+    _node: Node | None
+    _name: str | None
+
+    def __init__(self, data: Any, *, requires_grad: bool = False, name: str | None = None) -> None:
+        fill(self, data, None, None, requires_grad, name)
+
+    # ---- what it is
+    @property
+    def data(self) -> Any:
+        """The backend's array, as a read-only view. Setting it (leaves only) copies; shape, dtype and device must agree."""
+        return self._data[...] if self._data.ndim else self._data.view()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(
+                f"data: this tensor was computed by {self._node.op.name!r}; only a leaf can be given new data"  # type: ignore[union-attr]  # not a leaf, so it has a node
+            )
+        raw = value._data if isinstance(value, Tensor) else value
+        backend = backend_of(self._data)
+        if not isinstance(raw, backend.array_type):
+            if not isinstance(value, Tensor) and isinstance(raw, (np.ndarray, np.generic, list, tuple, bool, int, float)):
+                raw = backend.asarray(raw, None, self.device)
+            else:
+                raise DeviceError(f"data: the new value lives on {backend_of(raw).device_of(raw)!r}, this tensor on {self.device!r}; use .to()")
+        if raw.shape != self.shape:
+            raise ShapeError(f"data: the new value has shape {raw.shape}, this tensor {self.shape}; they must be equal")
+        if raw.dtype != self.dtype:
+            if isinstance(value, Tensor) or hasattr(value, "dtype"):
+                raise DtypeError(f"data: the new value has dtype {raw.dtype}, this tensor {self.dtype}; convert it with astype first")
+            raw = raw.astype(self.dtype)
+        rebind(self, backend.copy(raw))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self._data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type, a numpy.dtype."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> str:
+        """Where the array lives: "numpy", "cupy:0", …"""
+        return backend_of(self._data).device_of(self._data)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this tensor. Settable on leaves of a floating dtype."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if not self.is_leaf:
+            raise RuntimeError("requires_grad: only a leaf can change it; use .detach() for a value that is not tracked")
+        if bool(flag) != self.requires_grad:
+            self._node = leaf(self._data) if flag else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless a recorded operation computed this tensor."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def name(self) -> str | None:
+        """The label given at creation or by `named`, shown in drawings."""
+        return getattr(self, "_name", None)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` accumulated into this leaf; None means "not computed". Never tracked."""
+        return self._node.grad if isinstance(self._node, Leaf) else None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if not isinstance(self._node, Leaf):
+            raise RuntimeError("grad: only a leaf that requires grad holds a gradient")
+        if value is not None:
+            raw = value._data if isinstance(value, Tensor) else backend_of(self._data).asarray(value, self.dtype, self.device)
+            if raw.shape != self.shape or raw.dtype != self.dtype or type(raw) is not type(self._data):
+                raise ShapeError(
+                    f"grad: a gradient of shape {self.shape}, dtype {self.dtype} on {self.device!r} is needed, "
+                    f"this one is {raw.shape}, {raw.dtype} on {backend_of(raw).device_of(raw)!r}"
+                )
+            value = box(raw, None)
+        self._node.grad = value
+
+    # ---- taking it out
+    def numpy(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """A writable copy on the host."""
+        return backend_of(self._data).to_host(self._data)
+
+    def item(self) -> Any:
+        """The one element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def detach(self) -> Tensor:
+        """The same values, not tracked."""
+        return box(self._data, None)
+
+    def named(self, label: str) -> Tensor:
+        """Give this value a label, for drawings and `Graph.routes`; returns the tensor itself."""
+        self._name = label
+        for watcher in MODES.get().watchers:
+            watcher.label(self, label)
+        return self
+
+    def backward(self, gradient: Any = None, *, retain_graph: bool = False) -> None:
+        """Accumulate d(self)/d(leaf) into the `.grad` of every leaf that this tensor depends on.
+
+        Args:
+            gradient: the cotangent to start from, of this tensor's shape; may be left out for one element (then 1).
+            retain_graph: keep what the rules need, for another backward through the same graph.
+
+        Raises:
+            RuntimeError: nothing here is tracked, or the graph was freed by an earlier backward.
+            ShapeError: a cotangent is needed, or has another shape.
+        """
+        raise AssertionError("bound by minigrad.core.sweep")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
+        if type(self._data) is not np.ndarray:
+            raise TypeError(f"a tensor on {self.device!r} does not become a NumPy array by itself; use .numpy(), which copies")
+        if copy is False:
+            raise ValueError("copy=False: minigrad hands out copies only; use .data for a read-only view")
+        out = self.numpy()
+        return out if dtype is None else out.astype(dtype)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        name = getattr(func, "__name__", str(func))
+        raise TypeError(
+            f"numpy.{name} does not take tensors, since its result could not be differentiated; "
+            f"use minigrad.{name} if there is one, or .numpy() for the bare values"
+        )
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self._data.copy().__dlpack__(**kwargs)  # a copy: the taker may write
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    # ---- Python's protocols
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "tensors are never written in place, since a recorded gradient could silently become wrong; "
+            "build the new value with minigrad.where(mask, new, x), or rebind a leaf with x.data = array"
+        )
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only an integer tensor of one element can be used as an index, this one is {self.dtype}")
+        return int(self.item())
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        host = self.numpy()
+        body = np.array2string(host, separator=", ", prefix="tensor(")
+        implied = host.dtype in (np.float64, np.int64, np.bool_)
+        extra = "" if implied else f", dtype={host.dtype}"
+        extra += "" if self.device == "numpy" else f", device={self.device!r}"
+        extra += ", requires_grad=True" if self.requires_grad and self.is_leaf else ""
+        extra += f", op={self._node.op.name!r}" if self._node is not None and not self.is_leaf else ""
+        return f"tensor({body}{extra})"
+
+    def __copy__(self) -> Tensor:
+        raise TypeError("copying a tensor is ambiguous about its gradient; use .detach() or minigrad.tensor(x)")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError("deepcopy: only leaves can be copied; call .detach() first")
+        twin: Tensor = object.__new__(type(self))
+        twin._data, twin._node, twin._name = self._data, leaf(self._data) if self.requires_grad else None, self.name
+        return twin
+
+    def __reduce__(self) -> Any:
+        raise TypeError("tensors are not pickled; save them with minigrad.save, which writes safetensors")
+
+    if TYPE_CHECKING:  # bound by their ops through `method`; tests/test_methods.py compares the signatures
+
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __pow__(self, other: Operand) -> Tensor: ...
+        def __rpow__(self, other: Operand) -> Tensor: ...
+        def __matmul__(self, other: Operand) -> Tensor: ...
+        def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __eq__(self, other: Operand) -> Tensor: ...  # type: ignore[override]  # elementwise, as in NumPy
+        def __ne__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Operand) -> Tensor: ...
+        def __le__(self, other: Operand) -> Tensor: ...
+        def __gt__(self, other: Operand) -> Tensor: ...
+        def __ge__(self, other: Operand) -> Tensor: ...
+        def __and__(self, other: Operand) -> Tensor: ...
+        def __or__(self, other: Operand) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        @property
+        def T(self) -> Tensor: ...  # noqa: N802
+        @property
+        def mT(self) -> Tensor: ...  # noqa: N802
+        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def var(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor: ...
+        def std(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor: ...
+        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+        def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def transpose(self, *axes: Any) -> Tensor: ...
+        def flatten(self) -> Tensor: ...
+        def squeeze(self, axis: Axis = None) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+        def to(self, device: str) -> Tensor: ...
+        def clip(self, min: Operand = None, max: Operand = None) -> Tensor: ...
+
+
+BOXES: set[type] = {Tensor}  # the box types; Parameter and Buffer add themselves
+
+
+def method(*names: str) -> Callable[[F], F]:
+    """Bind the decorated function as the methods `names` of Tensor."""
+
+    def bind(func: F) -> F:
+        for name in names:
+            setattr(Tensor, name, func)
+        return func
+
+    return bind
+
+
+def box(array: Any, node: Node | None) -> Tensor:
+    """A Tensor around an array that nobody else may write; the array is frozen."""
+    t = object.__new__(Tensor)
+    t._data = freeze(array)
+    t._node = node
+    return t
+
+
+def freeze(array: Any) -> Any:
+    """Freeze an array of any backend in place and return it; NumPy scalars become 0-d arrays first."""
+    if type(array) is np.ndarray:
+        array.setflags(False)
+        return array
+    if isinstance(array, np.generic):
+        return freeze(np.asarray(array))
+    return array if hasattr(type(array), "__primitive__") else backend_of(array).freeze(array)
+
+
+def leaf(array: Any) -> Leaf:
+    """A new leaf node for `array`, which must be of a floating dtype."""
+    if array.dtype.kind != "f":
+        raise DtypeError(f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with astype('float64')")
+    return Leaf(array)
+
+
+def rebind(target: Tensor, array: Any) -> None:
+    """Let a leaf stand for a new array, which from now on belongs to it; nodes that saved the old one keep it."""
+    target._data = freeze(array)
+    for watcher in MODES.get().watchers:
+        watcher.update(target, array)
+
+
+def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_grad: bool, name: str | None) -> None:
+    """Set up a box from user data, which is copied."""
+    if isinstance(data, Tensor):
+        data, device = data._data, device or data.device
+    if hasattr(type(data), "__primitive__"):  # an array without values, while a computation is traced
+        array = data
+    else:
+        array = get_backend(device or MODES.get().device or "numpy").asarray(data, dtype, device or MODES.get().device)
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"data: dtype {array.dtype} is not supported; tensors hold floats, integers and booleans")
+    target._data = freeze(array)
+    target._node = leaf(array) if requires_grad else None
+    target._name = name
+
+
+def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
+    """Make a tensor from numbers, nested lists, an array or a tensor; the data is always copied.
+
+    Args:
+        data: the values; their dtype is NumPy's choice (Python floats become float64) unless `dtype` is given.
+        dtype: element type, anything that numpy.dtype takes: floats, integers, bool.
+        device: "numpy", "cupy", "cupy:1"; the default is the device in force (`use_device`), else "numpy".
+        requires_grad: make it a leaf whose `.grad` collects gradients; floating dtypes only.
+        name: label for drawings.
+
+    Raises:
+        DtypeError: `requires_grad` with an integer or bool dtype, or a dtype that tensors do not hold.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.tensor([1, 2, 3], dtype="float32").dtype
+        dtype('float32')
+    """
+    t: Tensor = object.__new__(Tensor)
+    fill(t, data, dtype, device, requires_grad, name)
+    return t

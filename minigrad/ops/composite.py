@@ -1,0 +1,127 @@
+"""Compositions that layers and losses share. Each folds into one box in drawings and has no rule of its own."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigrad.core import Axis, Operand, Tensor, astype, composite, full_like, method, normalize_axes, reshape_, stop_gradient, sum_
+from minigrad.errors import ArgumentError, BoundsError
+from minigrad.ops.creation import arange
+from minigrad.ops.elementwise import equal, exp, isfinite, keep, less_equal, log, logical_not, sqrt, where
+from minigrad.ops.reduce import max_
+from minigrad.ops.shape import concat, permute_dims_, take_part
+
+
+@composite
+def relu(x: Operand) -> Tensor:
+    """max(x, 0), elementwise; its derivative at 0 is 0, and NaN stays NaN.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.relu(mg.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
+    return keep(x, logical_not(less_equal(x, 0)))
+
+
+def _peak(x: Any, axes: tuple[int, ...]) -> Any:
+    """The largest element, 0 where that is infinite: a shift under which exp does not overflow."""
+    top = max_(x, axes=axes, keepdims=True)
+    return stop_gradient(keep(top, isfinite(top)), why="the result does not depend on the shift")
+
+
+@composite
+def softmax(x: Operand, axis: Axis = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over `axis`, shifted so that nothing overflows.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.softmax(mg.tensor([0.0, 0.0]))
+        tensor([0.5, 0.5])
+    """
+    axes = normalize_axes(x, axis, "softmax")
+    e = exp(x - _peak(x, axes))
+    return e / sum_(e, axes=axes, keepdims=True)
+
+
+@composite
+def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
+    """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0)."""
+    axes = normalize_axes(x, axis, "log_softmax")
+    shifted = x - _peak(x, axes)
+    return shifted - log(sum_(exp(shifted), axes=axes, keepdims=True))
+
+
+@composite
+def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) over `axis`, shifted so that nothing overflows."""
+    axes = normalize_axes(x, axis, "logsumexp")
+    peak = _peak(x, axes)
+    out = log(sum_(exp(x - peak), axes=axes, keepdims=True)) + peak
+    return out if keepdims else reshape_(out, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+@method("prod")
+@composite
+def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product over `axis`, multiplied up in pairs: no division, so its gradients are exact with any number of zeros.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([0.0, 2.0, 3.0], requires_grad=True)
+        >>> mg.prod(x).backward()
+        >>> x.grad
+        tensor([6., 0., 0.])
+    """
+    axes = normalize_axes(x, axis, "prod")
+    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
+    kept = tuple(x.shape[i] for i in rest)
+    n = math.prod(x.shape[i] for i in axes)
+    y = reshape_(permute_dims_(x, axes=(*rest, *axes)), shape=(*kept, n))
+    at = len(kept)
+    if n == 0:
+        y = full_like(x, value=1, shape=(*kept, 1), dtype=x.dtype)
+    while y.shape[at] > 1:
+        m = y.shape[at]
+        half = m // 2
+        paired = take_part(y, axis=at, start=0, stop=half) * take_part(y, axis=at, start=half, stop=2 * half)
+        y = concat([paired, take_part(y, axis=at, start=m - 1, stop=m)], at) if m % 2 else paired
+    return reshape_(y, shape=tuple(1 if i in axes else k for i, k in enumerate(x.shape) if keepdims or i not in axes))
+
+
+@composite
+def norm(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The Euclidean norm over `axis`; its gradient at 0 is 0.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([0.0, 0.0], requires_grad=True)
+        >>> mg.linalg.norm(x).backward()
+        >>> x.grad
+        tensor([0., 0.])
+    """
+    squares = sum_(x * x, axes=normalize_axes(x, axis, "norm"), keepdims=keepdims)
+    zero = squares <= 0
+    return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
+
+
+def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
+    """Integer labels (…) as rows (…, classes) with a single 1.
+
+    Raises:
+        ArgumentError: labels that are no integers.
+        BoundsError: a label on the host outside 0 to classes - 1.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.one_hot(mg.tensor([1, 0]), 2)
+        tensor([[0., 1.],
+                [1., 0.]], dtype=float32)
+    """
+    if labels.dtype.kind not in "iu":
+        raise ArgumentError(f"one_hot: labels have dtype {labels.dtype}; they must be integers")
+    if isinstance(labels, Tensor) and labels.device == "numpy" and labels.size and not 0 <= int(labels._data.min()) <= int(labels._data.max()) < classes:
+        raise BoundsError(f"one_hot: labels from {labels._data.min()} to {labels._data.max()} do not fit {classes} classes, 0 to {classes - 1}")
+    device = labels.device if isinstance(labels, Tensor) else None
+    return astype(equal(reshape_(labels, shape=(*labels.shape, 1)), arange(classes, device=device)), dtype)

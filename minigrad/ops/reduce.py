@@ -1,0 +1,274 @@
+"""Reductions: what folds axes away. Sums accumulate widely; statistics are two-pass with a correcting term."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any, NamedTuple
+
+from minigrad import notation
+from minigrad.backend import backend_of
+from minigrad.core import Axis, Operand, Tensor, astype, composite, method, normalize_axes, primitive, reshape_, spread, stop_gradient, sum_, with_ones
+from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.notation import fn
+from minigrad.ops.elementwise import equal, keep, sqrt, where
+
+Sample = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def _count(x: Any, axes: tuple[int, ...]) -> int:
+    return math.prod(x.shape[i] for i in axes)
+
+
+def _accumulator(x: Any) -> Any:
+    """Integers and booleans are averaged in float64, as NumPy does."""
+    return astype(x, "float64") if x.dtype.kind in "iub" else x
+
+
+def _case(domain: Any) -> Any:
+    def case(rng: Rng) -> Sample:
+        shape = tuple(builtins.max(n, 1) for n in some_shape(rng))
+        return (domain(rng, shape),), {"axes": some_axes(rng, len(shape)), "keepdims": bool(rng.integers(2))}
+
+    return case
+
+
+@primitive(
+    lambda g, x, axes: spread(2 * g, x.shape, axes, False) * x,
+    show=fn("sum_of_squares"),
+    samples=lambda rng: ((reals(rng, s := some_shape(rng)),), {"axes": some_axes(rng, len(s))}),
+    kind="reduce",
+    c="+",
+)
+def sum_of_squares(xp: Any, x: Operand, *, axes: tuple[int, ...]) -> Any:
+    """The sum of x² over `axes`, in one pass: the squares are never stored."""
+    return backend_of(x).sum(xp.square(x), axes)
+
+
+@composite
+def mean_(x: Operand, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    return sum_(x, axes=axes, keepdims=keepdims) * (1.0 / builtins.max(_count(x, axes), 1))
+
+
+@method("mean")
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean over `axis` (None: of all elements); integers give float64.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
+        ShapeError: no elements.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.mean(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+        tensor([1.5, 3.5])
+    """
+    axes = normalize_axes(x, axis, "mean")
+    if _count(x, axes) == 0:
+        raise ShapeError(f"mean: shape {tuple(x.shape)} has no elements along axis {axis}; the mean of nothing is not defined")
+    return mean_(_accumulator(x), axes, keepdims)
+
+
+class Deviations(NamedTuple):
+    """What every normalization is made of; axes that were reduced are kept with size 1."""
+
+    d: Tensor  # x - shift
+    r: Tensor  # the mean of d: 0 but for the rounding of the shift
+    var: Tensor  # the mean of (d - r)²
+    shift: Tensor  # the mean of x as closely as its dtype allows; not tracked
+
+
+@composite
+def deviations(x: Operand, axis: Axis = None) -> Deviations:
+    """The deviations of `x` from its mean over `axis`, and their mean and variance, to the last digit.
+
+    The mean of values far from 0 is rounded: for float32 values around a million it is off by up to 0.03. So x is shifted
+    by that rounded mean, a constant, and what is left is measured: r = mean(d), var = mean(d²) - r² (shifted data with
+    a correcting term: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician
+    37(3), 1983). d - r and var do not depend on the shift, so no gradient flows through it; it is the first element where
+    that lies within rounding of the mean, so that a constant input has deviations of exactly 0.
+
+    Returns:
+        Deviations (d, r, var, shift): d of the shape of `x`, the others with 1 for each axis that was reduced.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.deviations(mg.tensor([1.0, 2.0, 3.0])).var
+        tensor([0.66666667])
+    """
+    axes = normalize_axes(x, axis, "deviations")
+    n = builtins.max(_count(x, axes), 1)
+    shift = stop_gradient(_near_mean(x, axes), why="d - r and var do not depend on the shift, so its gradient is 0")
+    d = x - shift
+    r = mean_(d, axes, True)
+    squares = reshape_(sum_of_squares(d, axes=axes), shape=with_ones(x.shape, axes))
+    return Deviations(d, r, squares * (1.0 / n) - r * r, shift)
+
+
+@primitive(samples=_case(reals), kind="reduce", c="near_mean", name="near_mean")
+def near_mean_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """The mean over `axes` in the dtype of x, or the first element where that lies within rounding of the mean."""
+    n = builtins.max(math.prod(x.shape[i] for i in axes), 1)
+    m = backend_of(x).sum(x, axes, True) * (1.0 / n)
+    first = x[tuple(slice(0, 1) if i in axes else slice(None) for i in range(x.ndim))]
+    if first.shape != m.shape:  # no elements
+        return m
+    m = xp.where(xp.abs(m - first) <= 4 * float(xp.finfo(x.dtype).eps) * xp.abs(m), first, m)
+    return m if keepdims else xp.reshape(m, tuple(k for i, k in enumerate(x.shape) if i not in axes))
+
+
+def _near_mean(x: Any, axes: tuple[int, ...]) -> Any:
+    return near_mean_(x, axes=axes, keepdims=True)
+
+
+@composite
+def var_(x: Operand, axes: tuple[int, ...], correction: float, keepdims: bool) -> Tensor:
+    n = _count(x, axes)
+    v = deviations(x, axes).var
+    if correction:
+        v = v * (n / (n - correction))
+    return v if keepdims else reshape_(v, shape=tuple(m for i, m in enumerate(x.shape) if i not in axes))
+
+
+def _degrees(x: Any, axes: tuple[int, ...], correction: float, op: str) -> None:
+    n = _count(x, axes)
+    if n - correction <= 0:
+        raise ArgumentError(
+            f"{op}: {n} elements along the reduced axes of shape {tuple(x.shape)} with correction={correction} leave {n - correction} "
+            "degrees of freedom; at least something above 0 is needed"
+        )
+
+
+@method("var")
+def var(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The variance over `axis`, divided by n - correction; two-pass with a correcting term, never negative beyond rounding.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
+        ArgumentError: n - correction is not above 0.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.var(mg.tensor([1.0, 2.0, 3.0, 4.0]))
+        tensor(1.25)
+    """
+    axes = normalize_axes(x, axis, "var")
+    _degrees(x, axes, correction, "var")
+    return var_(_accumulator(x), axes, correction, keepdims)
+
+
+@method("std")
+@composite
+def std(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The standard deviation over `axis`: the square root of `var`; the gradient of a constant input is 0.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([2.0, 2.0], requires_grad=True)
+        >>> mg.std(x).backward()
+        >>> x.grad
+        tensor([0., 0.])
+    """
+    v = var(x, axis, correction, keepdims)
+    flat = v <= 0
+    return where(flat, 0.0, sqrt(where(flat, 1.0, v)))
+
+
+def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """The cotangent of an extremum: to where it is attained, in equal parts."""
+    where_is = equal(x, spread(y, x.shape, axes, keepdims))
+    ties = sum_(astype(where_is, g.dtype), axes=axes, keepdims=keepdims)
+    return keep(spread(g / ties, x.shape, axes, keepdims), where_is)
+
+
+def _extremum_rule(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    if isinstance(g, notation.Expr):
+        return keep(g, equal(x, y))
+    return _share_ties(g, x, y, axes, keepdims)
+
+
+@primitive(_extremum_rule, show=notation.reduction("max", r"\max", axis="axes"), samples=_case(distinct), kind="reduce", c="max", name="max")
+def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The largest element over `axes`."""
+    return xp.asarray(xp.max(x, axis=axes, keepdims=keepdims))
+
+
+@primitive(_extremum_rule, show=notation.reduction("min", r"\min", axis="axes"), samples=_case(distinct), kind="reduce", c="min", name="min")
+def min_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The smallest element over `axes`."""
+    return xp.asarray(xp.min(x, axis=axes, keepdims=keepdims))
+
+
+def _nonempty(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
+    axes = normalize_axes(x, axis, op)
+    if _count(x, axes) == 0:
+        raise ShapeError(f"{op}: shape {tuple(x.shape)} has no elements along axis {axis}, so there is no {op}")
+    return axes
+
+
+@method("max")
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over `axis`; elements that tie share the gradient evenly.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 3.0, 3.0], requires_grad=True)
+        >>> mg.max(x).backward()
+        >>> x.grad
+        tensor([0. , 0.5, 0.5])
+    """
+    return max_(x, axes=_nonempty(x, axis, "max"), keepdims=bool(keepdims))
+
+
+@method("min")
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over `axis`; elements that tie share the gradient evenly."""
+    return min_(x, axes=_nonempty(x, axis, "min"), keepdims=bool(keepdims))
+
+
+@primitive(show=fn("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
+def any_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """Whether any element over `axes` is true."""
+    return xp.asarray(xp.any(x, axis=axes, keepdims=keepdims))
+
+
+@method("any")
+def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element over `axis` is true."""
+    return any_(x, axes=normalize_axes(x, axis, "any"), keepdims=bool(keepdims))
+
+
+@primitive(show=fn("all"), samples=_case(booleans), kind="reduce", c="&&", name="all")
+def all_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
+    """Whether all elements over `axes` are true."""
+    return xp.asarray(xp.all(x, axis=axes, keepdims=keepdims))
+
+
+@method("all")
+def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether all elements over `axis` are true."""
+    return all_(x, axes=normalize_axes(x, axis, "all"), keepdims=bool(keepdims))
+
+
+@primitive(
+    show=fn("argmax"),
+    samples=lambda rng: ((distinct(rng, (2, 3)),), {"axis": int(rng.integers(2)), "keepdims": bool(rng.integers(2))}),
+    kind="opaque",
+    infer=lambda x, *, axis, keepdims: (
+        tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis) if axis is not None else (),
+        "int64",
+    ),
+    name="argmax",
+)
+def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
+    """The position of the largest element."""
+    return xp.asarray(xp.argmax(x, axis=axis, keepdims=keepdims))
+
+
+@method("argmax")
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the largest element along `axis` (None: in the flattened array); the first one where they tie."""
+    if axis is not None:
+        (axis,) = normalize_axes(x, axis, "argmax")
+    return argmax_(x, axis=axis, keepdims=bool(keepdims))

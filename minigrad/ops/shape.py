@@ -1,0 +1,217 @@
+"""What rearranges elements without computing: permutations, added and dropped axes, joins."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from minigrad import notation
+from minigrad.core import Operand, Tensor, method, normalize_axes, primitive, reshape, reshape_
+from minigrad.core.domains import Rng, reals, some_shape
+from minigrad.errors import AxisError, ShapeError
+from minigrad.notation import fn
+
+Sample = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def _case_permute(rng: Rng) -> Sample:
+    shape = some_shape(rng)
+    return (reals(rng, shape),), {"axes": tuple(int(i) for i in rng.permutation(len(shape)))}
+
+
+@primitive(
+    lambda g, axes: permute_dims_(g, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__))),
+    show=notation.TRANSPOSE,
+    samples=_case_permute,
+    kind="view",
+    infer=lambda x, *, axes: (tuple(x.shape[i] for i in axes), x.dtype),
+)
+def permute_dims_(xp: Any, x: Operand, *, axes: tuple[int, ...]) -> Any:
+    """The axes in another order."""
+    return xp.transpose(x, axes)
+
+
+def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
+    """The axes of `x` in the order `axes`, without a copy.
+
+    Raises:
+        AxisError: `axes` is not a permutation of all axes.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.permute_dims(mg.zeros((2, 3, 4)), (2, 0, 1)).shape
+        (4, 2, 3)
+    """
+    ndim = len(x.shape)
+    order = tuple(normalize_axes(x, int(a), "permute_dims")[0] for a in axes)
+    if sorted(order) != list(range(ndim)):
+        raise AxisError(f"permute_dims: axes {tuple(axes)} must name each of the {ndim} axes of shape {tuple(x.shape)} once")
+    return permute_dims_(x, axes=order)
+
+
+@method("transpose")
+def _transpose(self: Tensor, *axes: Any) -> Tensor:
+    if not axes or axes == (None,):
+        return permute_dims_(self, axes=tuple(range(len(self.shape)))[::-1])
+    return permute_dims(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+
+def matrix_transpose(x: Operand) -> Tensor:
+    """The last two axes exchanged.
+
+    Raises:
+        ShapeError: fewer than two axes.
+    """
+    n = len(x.shape)
+    if n < 2:
+        raise ShapeError(f"matrix_transpose: shape {tuple(x.shape)} has {n} axes; a matrix has at least two")
+    return permute_dims_(x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def _T(self: Tensor) -> Tensor:  # noqa: N802
+    """The axes in reverse order."""
+    return permute_dims_(self, axes=tuple(range(len(self.shape)))[::-1])
+
+
+Tensor.T = property(_T)  # type: ignore[method-assign, assignment]  # declared in Tensor, bound here
+Tensor.mT = property(matrix_transpose)  # type: ignore[method-assign, assignment]
+
+
+@method("reshape")
+def _reshape(self: Tensor, *shape: Any) -> Tensor:
+    return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+@method("flatten")
+def _flatten(self: Tensor) -> Tensor:
+    return reshape_(self, shape=(math.prod(self.shape),))
+
+
+def expand_dims(x: Operand, axis: int | Sequence[int]) -> Tensor:
+    """`x` with axes of size 1 put in at the positions `axis` of the result.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.expand_dims(mg.zeros((2, 3)), 1).shape
+        (2, 1, 3)
+    """
+    added = (axis,) if isinstance(axis, int) else tuple(axis)
+    ndim = len(x.shape) + len(added)
+    if builtins.any(not -ndim <= a < ndim for a in added) or len({a % ndim for a in added}) != len(added):
+        raise AxisError(f"expand_dims: axis {axis} must name different axes from {-ndim} to {ndim - 1} of the result")
+    at, sizes = {a % ndim for a in added}, iter(x.shape)
+    return reshape_(x, shape=tuple(1 if i in at else next(sizes) for i in range(ndim)))
+
+
+@method("squeeze")
+def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Tensor:
+    """`x` without its axes of size 1, or without those named by `axis`.
+
+    Raises:
+        ShapeError: a named axis has another size than 1.
+    """
+    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(x, axis, "squeeze")
+    wrong = [i for i in axes if x.shape[i] != 1]
+    if wrong:
+        raise ShapeError(f"squeeze: axis {wrong[0]} of shape {tuple(x.shape)} has size {x.shape[wrong[0]]}, only axes of size 1 can go")
+    return reshape_(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def _case_concat(rng: Rng) -> Sample:
+    shape, axis = [int(rng.integers(1, 4)) for _ in range(rng.integers(1, 4))], 0
+    axis = int(rng.integers(len(shape)))
+    parts = []
+    for _ in range(rng.integers(1, 4)):
+        shape[axis] = int(rng.integers(0, 4))
+        parts.append(reals(rng, tuple(shape)))
+    return tuple(parts), {"axis": axis, "sizes": tuple(p.shape[axis] for p in parts)}
+
+
+@primitive(
+    lambda g, i, axis, sizes: take_part(g, axis=axis, start=builtins.sum(sizes[:i]), stop=builtins.sum(sizes[: i + 1])),
+    show=fn("concat", params=("axis",)),
+    samples=_case_concat,
+    kind="opaque",
+    infer=lambda *xs, axis, sizes: (tuple(builtins.sum(sizes) if k == axis else n for k, n in enumerate(xs[0].shape)), _promoted(xs)),
+    name="concat",
+)
+def concat_(xp: Any, *xs: Operand, axis: int, sizes: tuple[int, ...]) -> Any:
+    """Arrays joined along an axis that is there."""
+    return xp.concatenate(xs, axis=axis)
+
+
+def _promoted(xs: Sequence[Any]) -> Any:
+    import numpy as np  # only for promotion rules, which every backend shares
+
+    return None if builtins.any(x.dtype is None for x in xs) else np.result_type(*(x.dtype for x in xs))
+
+
+def _case_part(rng: Rng) -> Sample:
+    n, start = 4, int(rng.integers(0, 4))
+    return (reals(rng, (2, n, 3)),), {"axis": 1, "start": start, "stop": int(rng.integers(start, n + 1))}
+
+
+@primitive(
+    lambda g, like, axis, start, stop: put_part(g, axis=axis, start=start, stop=stop, size=like.shape[axis]),
+    show=notation.fn("part", params=("start", "stop")),
+    samples=_case_part,
+    kind="view",
+    infer=lambda x, *, axis, start, stop: (tuple(stop - start if k == axis else n for k, n in enumerate(x.shape)), x.dtype),
+)
+def take_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int) -> Any:
+    """The elements from `start` up to `stop` along one axis."""
+    return x[(slice(None),) * axis + (slice(start, stop),)]
+
+
+@primitive(
+    lambda g, axis, start, stop: take_part(g, axis=axis, start=start, stop=stop),
+    show=notation.fn("put_part", params=("start", "stop")),
+    samples=lambda rng: ((reals(rng, (2, 2, 3)),), {"axis": 1, "start": 1, "stop": 3, "size": 5}),
+    kind="opaque",
+    infer=lambda x, *, axis, start, stop, size: (tuple(size if k == axis else n for k, n in enumerate(x.shape)), x.dtype),
+)
+def put_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int, size: int) -> Any:
+    """Zeros of `size` along one axis, with `x` from `start` up to `stop`: the adjoint of `take_part`."""
+    out = xp.zeros(tuple(size if k == axis else n for k, n in enumerate(x.shape)), x.dtype)
+    out[(slice(None),) * axis + (slice(start, stop),)] = x
+    return out
+
+
+def concat(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
+    """The arrays joined along `axis`, which they all have; the other sizes must be equal.
+
+    Raises:
+        ShapeError: no arrays, or sizes that differ.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.concat([mg.zeros((2, 3)), mg.zeros((1, 3))]).shape
+        (3, 3)
+    """
+    arrays = tuple(arrays)
+    if not arrays:
+        raise ShapeError("concat: no arrays given; at least one is needed")
+    (at,) = normalize_axes(arrays[0], axis, "concat")
+    shapes = [tuple(a.shape) for a in arrays]
+    rest = {(*s[:at], *s[at + 1 :]) for s in shapes if len(s) == len(shapes[0])}
+    if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
+        raise ShapeError(f"concat: shapes {shapes} must be equal but for axis {axis}")
+    return concat_(*arrays, axis=at, sizes=tuple(s[at] for s in shapes))
+
+
+def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
+    """The arrays, all of one shape, joined along a new axis.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.stack([mg.zeros(3), mg.zeros(3)], axis=1).shape
+        (3, 2)
+    """
+    arrays = tuple(arrays)
+    if not arrays or len({tuple(a.shape) for a in arrays}) != 1:
+        raise ShapeError(f"stack: shapes {[tuple(a.shape) for a in arrays]} must be equal, and at least one array given")
+    return concat([expand_dims(a, axis) for a in arrays], axis)
+
+
