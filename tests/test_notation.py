@@ -76,9 +76,9 @@ WRITTEN = [
     (a + 1 <= b, "a + 1 <= b", r"a + 1 \le b"),
     (call(s.WHERE, x > 0, g, ZERO), "x > 0 ? g : 0", r"\begin{cases} g & x > 0 \\ 0 & \text{otherwise} \end{cases}"),
     (call(s.WHERE, *[call(s.WHERE, c, n, y) for n in (a, b, x)]), "(c ? a : y) ? (c ? b : y) : (c ? x : y)",
-     r"\begin{cases} \begin{cases} b & c \\ y & \text{otherwise} \end{cases} & \begin{cases} a & c \\ y & "
+     (r"\begin{cases} \begin{cases} b & c \\ y & \text{otherwise} \end{cases} & \begin{cases} a & c \\ y & "
      r"\text{otherwise} \end{cases} \\ \begin{cases} x & c \\ y & \text{otherwise} \end{cases} & "
-     r"\text{otherwise} \end{cases}"),
+     r"\text{otherwise} \end{cases}")),
     (2 * call(s.WHERE, c, a, b), "2·(c ? a : b)",
      r"2 \cdot \left(\begin{cases} a & c \\ b & \text{otherwise} \end{cases}\right)"),
     (call(s.infix("xor", notation.SUM), a, b), "a xor b", "a xor b"),

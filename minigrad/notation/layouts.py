@@ -28,6 +28,8 @@ from minigrad.notation.names import (
     spell_leaf,
 )
 
+# Layouts are compared by identity and print no fields: each method that dataclass generates costs time at import.
+
 
 class Slot(NamedTuple):
     """A place for an operand: it goes in parentheses when it binds weaker than `prec`."""
@@ -69,7 +71,7 @@ def _commas(args: Args, sign: str) -> Pieces:
     return pieces
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Leaf(Shape):
     """A symbol or a constant: a spelling and nothing below it."""
 
@@ -92,7 +94,7 @@ class Leaf(Shape):
         return [self.spelling.mathml]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Call(Shape):
     """name(x, …, axis=0): a function call that also shows the parameters named in `params`."""
 
@@ -127,7 +129,7 @@ def _plain(value: Any) -> str:
     return spell_leaf(value).text
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Infix(Shape):
     """a SIGN b, associating to the left; with `chain=False` both operands need parentheses at the same level."""
 
@@ -154,7 +156,7 @@ class Infix(Shape):
         return self._lay(args, self.signs[2])
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Prefix(Shape):
     """SIGN a, binding as a sum does: negation."""
 
@@ -176,7 +178,7 @@ class Prefix(Shape):
         return ["<mrow>", self.signs[2], Slot(args[0], BIG), "</mrow>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Postfix(Shape):
     """a SIGN, in mathematics as a superscript: the transpose."""
 
@@ -195,7 +197,7 @@ class Postfix(Shape):
         return ["<msup><mrow>", Slot(args[0], NUMBER_LEVEL), "</mrow>", self.signs[2], "</msup>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Quotient(Shape):
     """a / b in text, a fraction in mathematics."""
 
@@ -212,7 +214,7 @@ class Quotient(Shape):
         return ["<mfrac><mrow>", Slot(args[0]), "</mrow><mrow>", Slot(args[1]), "</mrow></mfrac>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Power(Shape):
     """a^b in text, a superscript in mathematics.
 
@@ -242,7 +244,7 @@ class Power(Shape):
         return ["<msup><mrow>", Slot(base, NUMBER_LEVEL), "</mrow><mrow>", Slot(exponent), "</mrow></msup>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Fence(Shape):
     """A call in text, paired signs around the operand in mathematics: the root, the absolute value."""
 
@@ -260,7 +262,7 @@ class Fence(Shape):
         return [self.ml[0], Slot(args[0]), self.ml[1]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Reduction(Shape):
     """sum(x, axis=0) in text, a big operator with its axes as a subscript in mathematics."""
 
@@ -293,7 +295,7 @@ class Reduction(Shape):
         return ["<mrow>", sign, Slot(args[0], BIG), "</mrow>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Indexed(Shape):
     """x[i]: the index is the second operand, or the parameter named here."""
 
@@ -314,7 +316,7 @@ class Indexed(Shape):
         return ["<mrow>", Slot(args[0], NUMBER_LEVEL), "<mo>[</mo>", *inside, "<mo>]</mo></mrow>"]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Cases(Shape):
     """c ? a : b in text, cases in mathematics."""
 
@@ -335,6 +337,6 @@ class Cases(Shape):
                 Slot(b), "</mtd><mtd><mtext>otherwise</mtext></mtd></mtr></mtable></mrow>"]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class AsIs(Shape):
     """The first operand and nothing else: what changes no value, a reshape, a broadcast, a cast."""

@@ -62,12 +62,15 @@ _LATEX_SPECIAL = {
     "^": r"\hat{\ }", "~": r"\sim ", "<": "{<}", ">": "{>}", "\n": " ", "\r": " ", "\t": " ",
 }  # fmt: skip
 _XML_SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def escape_xml(text: str) -> str:
     """`text` as the content of an XML element: markup escaped, characters that XML forbids shown as U+FFFD."""
-    return "".join(_XML_SPECIAL.get(c, c) for c in _NOT_XML.sub("�", text))
+    return "".join(_XML_SPECIAL.get(c, c) if _in_xml(c) else "\ufffd" for c in text)
+
+
+def _in_xml(c: str) -> bool:
+    return " " <= c < "\ud800" or c in "\t\n\r" or (c >= "\ue000" and c not in "\ufffe\uffff")
 
 
 def escape_latex(text: str) -> str:
