@@ -77,18 +77,6 @@ class CupyBackend(CupyLike):
             n = place.size
             self._launch(name, n * width, values, order, place, np.int64(n), np.int64(width), out)
 
-    def _scatter(self, out: Array, index: Any, values: Array) -> None:
-        kind = out.dtype.kind
-        if kind == "c":
-            out.real.scatter_add(index, values.real)
-            out.imag.scatter_add(index, values.imag)
-        elif kind == "f":
-            out.scatter_add(index, values)
-        else:  # integers wrap alike at any width, and atomicAdd has no signed 64 bits
-            wide = self.xp.zeros(out.shape, np.uint64)
-            wide.scatter_add(index, values.astype(np.int64).view(np.uint64))
-            out[...] = wide.astype(out.dtype)
-
 
 def load() -> CupyBackend:
     """Import CuPy and look for a device.

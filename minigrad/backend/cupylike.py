@@ -1,7 +1,7 @@
 """What CuPy and its stand-in share: everything that can be said in CuPy's own functions.
 
-Three things differ and are left to the two files: how an array gets to the device and back, the kernels, and the
-scatter by atomics. No method here copies to the host, save `to_host`; so a training step copies nothing unless asked.
+Two things differ and are left to the two files: how an array gets to the device and back, and the kernels. No method
+here copies to the host, save `to_host`; so a training step copies nothing unless asked.
 """
 
 from __future__ import annotations
@@ -131,6 +131,19 @@ class CupyLike(Backend):
         order = xp.argsort(place, kind="stable")
         self._segment_sum(xp.ascontiguousarray(values), order, place[order], width, out)
 
+    def _scatter(self, out: Array, index: Any, values: Array) -> None:
+        """Add `values` into `out` at `index` by atomics, in any order; CUDA has them for some dtypes only."""
+        kind = out.dtype.kind
+        if kind == "c":
+            out.real.scatter_add(index, values.real)
+            out.imag.scatter_add(index, values.imag)
+        elif kind == "f":
+            out.scatter_add(index, values)
+        else:  # integers wrap alike at any width, and there is no atomicAdd of signed 64 bits
+            wide = self.xp.zeros(out.shape, np.uint64)
+            wide.scatter_add(index, values.astype(np.int64).view(np.uint64))
+            out[...] = wide.astype(out.dtype)
+
     def _clamp(self, index: Array, size: int, axis: int, op: str) -> Array:
         """`index` with every place inside the axis; the first that was not is remembered on the device."""
         if op not in self._ops:
@@ -172,10 +185,6 @@ class CupyLike(Backend):
     @abstractmethod
     def _segment_sum(self, values: Array, order: Array, place: Array, width: int, out: Array) -> None:
         """The kernel `segment_sum`."""
-
-    @abstractmethod
-    def _scatter(self, out: Array, index: Any, values: Array) -> None:
-        """Add `values` into `out` at `index`, repeated places summed in any order."""
 
 
 def check_host_index(part: Any, size: int, axis: int, op: str) -> None:

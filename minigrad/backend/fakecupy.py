@@ -32,6 +32,18 @@ _IMPLICIT = (
 )
 
 
+class _Device:
+    """The one device, which `with` makes the current one."""
+
+    id = 0
+
+    def __init__(self, _id: int = 0) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 class FakeArray:
     """What `cupy.ndarray` is to CuPy. Made by `namespace.array` and the functions of `namespace`."""
 
@@ -102,6 +114,16 @@ class FakeArray:
 
     def tolist(self) -> Any:
         return self._a_after_wait().tolist()
+
+    def scatter_add(self, key: Any, value: Any) -> None:
+        if self._a.dtype.char not in "iIQLefd" or self._a.dtype == np.int64:
+            raise TypeError(f"atomicAdd is not supported for dtype {self._a.dtype}")
+        _writable(self)
+        np.add.at(self._a, _index(key, self._a.shape), _bare(value))
+
+    @property
+    def device(self) -> _Device:
+        return _Device()
 
     def _a_after_wait(self) -> Any:
         TRANSFERS.waits += 1
@@ -367,9 +389,6 @@ class FakeCupyBackend(CupyLike):
         np.add.at(total, place._a, rows)
         touched = np.unique(place._a)
         out._a.reshape(-1, width)[touched] = total[touched]
-
-    def _scatter(self, out: Array, index: Any, values: Array) -> None:
-        np.add.at(out._a, _index(index, out.shape), values._a)
 
 
 def load() -> FakeCupyBackend:
