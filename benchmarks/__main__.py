@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
             for blas in CASES[name].blas:
                 blocks.append(measure(CASES[name], threads, blas, method, log))
                 show(report.block_lines(blocks[-1]))
-    times = startup(IMPORTS, method.rounds) if not options.only or "import" in options.only else {}
+    times = startup(IMPORTS, method) if not options.only or "import" in options.only else {}
     if times:
         show(report.startup_lines(times))
     found = report.document(facts, blocks, times)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import sys
 import time
 from importlib import import_module
@@ -25,8 +24,7 @@ def keep_memory(peer: str) -> str:
     if peer == "minigrad":
         import minigrad as mg
 
-        mg.memory.keep()
-        return "kept"
+        return "kept" if mg.memory.keep() else mg.memory.state()
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
@@ -41,10 +39,8 @@ def default_memory(peer: str) -> str:
         return "plain"
     import minigrad as mg
 
-    state = getattr(mg.memory, "state", None)
-    if state is not None:
-        return str(state() if callable(state) else state)
-    return "plain" if os.environ.get("MINIGRAD_MEMORY") == "system" else "warm block"
+    state = mg.memory.state()
+    return "warm block" if "warmed up" in state else state
 
 
 def digest(result: object) -> float:
