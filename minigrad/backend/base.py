@@ -50,6 +50,8 @@ class Backend(ABC):
     """The type that the table looks up; exactly this type, not a subclass."""
     scalar_types: tuple[type, ...] = ()
     """Types that the library's own operations may give in place of a 0-d array."""
+    cache_bytes: int = 0
+    """Where a cache pays, the size of the pieces in which to make many passes over an array; 0 for no pieces."""
     transfers: Transfers
 
     def __repr__(self) -> str:
@@ -120,11 +122,10 @@ class Backend(ABC):
         """The adjoint of `windows`: an array of `shape` in which every window of `g` was added to where it was read.
 
         One strided addition for each place in a window, so a 3x3 kernel costs nine large additions. float16 adds up in
-        float32.
+        float32. Quickest when `g` is a view of memory in which the places in a window come before the windows.
         """
         xp = self.xp
         counts = window_counts(shape, axes, sizes, strides, dilations)
-        lead = len(shape)
         if tuple(g.shape) != (*(counts.get(i, n) for i, n in enumerate(shape)), *sizes):
             raise ShapeError(
                 f"fold: g has shape {tuple(g.shape)}, no windows of {shape} with {sizes=}, {strides=}, {dilations=}"
@@ -132,15 +133,21 @@ class Backend(ABC):
         half = g.dtype.char == "e"
         out = xp.zeros(shape, dtype=xp.float32 if half else g.dtype)
         apart = all(s > d * (k - 1) for k, s, d in zip(sizes, strides, dilations, strict=True))
-        for offset in _offsets(sizes):
-            at = [slice(None)] * lead
-            for axis, o, s, d in zip(axes, offset, strides, dilations, strict=True):
-                at[axis] = slice(o * d, o * d + s * (counts[axis] - 1) + 1, s)
-            part = g[(..., *offset)]
-            if apart:  # no place is written twice, so nothing need be read
-                out[tuple(at)] = part
-            else:
-                out[tuple(at)] += part
+        step = max(shape[0], 1) if shape else 1
+        if self.cache_bytes and axes and 0 not in axes and g.strides[-1] < g.strides[axes[-1]]:
+            # every pass would fetch all of g, and use one place of many
+            step = max(1, step * self.cache_bytes // max(g.size * g.dtype.itemsize, 1))
+        for start in range(0, shape[0] if shape else 1, step):
+            piece, into = (g[start : start + step], out[start : start + step]) if step < out.size else (g, out)
+            for offset in _offsets(sizes):
+                at = [slice(None)] * len(shape)
+                for axis, o, s, d in zip(axes, offset, strides, dilations, strict=True):
+                    at[axis] = slice(o * d, o * d + s * (counts[axis] - 1) + 1, s)
+                part = piece[(..., *offset)]
+                if apart:  # no place is written twice, so nothing need be read
+                    into[tuple(at)] = part
+                else:
+                    into[tuple(at)] += part
         return out.astype(g.dtype) if half else out
 
     @abstractmethod

@@ -29,6 +29,7 @@ class NumpyBackend(Backend):
     name = "numpy"
     xp = np
     array_type = np.ndarray
+    cache_bytes = 1 << 21
     scalar_types = tuple(dict.fromkeys(np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"))
 
     def __init__(self) -> None:

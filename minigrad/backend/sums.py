@@ -26,8 +26,9 @@ _TINY = 128
 def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     """The float32 sum of a float32 array over `axes` (not negative, none twice).
 
-    >>> accurate_sum(np.full((625000, 2), 0.1, np.float32), (0,), False)
-    array([62500., 62500.], dtype=float32)
+    >>> x = np.full((625000, 2), 0.1, np.float32)
+    >>> bool(abs(accurate_sum(x, (0,), False) / 62500 - 1).max() < 1e-6), bool(abs(x.sum(0) / 62500 - 1).max() < 1e-3)
+    (True, False)
     """
     shape = a.shape
     if not a.flags.c_contiguous:
