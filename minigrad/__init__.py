@@ -12,16 +12,59 @@ from minigrad import errors, notation
 from minigrad.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from minigrad.backend import memory
 from minigrad.core import (
-    Tensor, astype, broadcast_to, composite, domains, gradients, no_grad, primitive, reshape, stop_gradient, sum, tensor, to,
+    Tensor,
+    astype,
+    broadcast_to,
+    composite,
+    domains,
+    gradients,
+    no_grad,
+    primitive,
+    reshape,
+    stop_gradient,
+    sum,
+    tensor,
+    to,
 )  # fmt: skip
 from minigrad.core.modes import use_device
 from minigrad.ops.composite import log_softmax, logsumexp, one_hot, prod, relu, softmax
 from minigrad.ops.conv import conv2d, max_pool2d, pad
 from minigrad.ops.creation import arange, eye, full, ones, zeros
 from minigrad.ops.elementwise import (
-    abs, add, clip, cos, divide, equal, exp, expm1, greater, greater_equal, isfinite, keep, less, less_equal, log, log1p,
-    logical_and, logical_not, logical_or, maximum, minimum, multiply, negative, not_equal, power, rsqrt, sigmoid, sign, sin,
-    sqrt, square, subtract, tanh, where,
+    abs,
+    add,
+    clip,
+    cos,
+    divide,
+    equal,
+    exp,
+    expm1,
+    greater,
+    greater_equal,
+    isfinite,
+    keep,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    rsqrt,
+    sigmoid,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
 )  # fmt: skip
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import all, any, argmax, deviations, max, mean, min, std, var
@@ -37,7 +80,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {  # loaded when first asked for: a program that differentiates one function need not read all of this
-    **dict.fromkeys(("backend", "check", "data", "debug", "graph", "init", "linalg", "losses", "optim", "random", "safe", "training"), ""),
+    **dict.fromkeys(
+        (
+            "backend",
+            "check",
+            "data",
+            "debug",
+            "graph",
+            "init",
+            "linalg",
+            "losses",
+            "optim",
+            "random",
+            "safe",
+            "training",
+        ),
+        "",
+    ),
     **dict.fromkeys(("Graph", "trace"), "graph"),
     **dict.fromkeys(("Buffer", "Module", "Parameter", "layer", "layers", "register_layer", "summary"), "module"),
     **dict.fromkeys(("load", "load_tensors", "save"), "saving"),
@@ -85,7 +144,9 @@ def __getattr__(name: str) -> Any:
     import difflib
 
     near = difflib.get_close_matches(name, __all__, 1)
-    raise errors.UnknownFunctionError(f"minigrad has no {name!r}" + (f"; did you mean mg.{near[0]}?" if near else "; dir(minigrad) lists what it has"))
+    raise errors.UnknownFunctionError(
+        f"minigrad has no {name!r}" + (f"; did you mean mg.{near[0]}?" if near else "; dir(minigrad) lists what it has")
+    )
 
 
 def __dir__() -> list[str]:

@@ -53,7 +53,9 @@ class _Variables:
         else:
             variable = tensor(value)
             if variable.dtype.kind != "f":
-                raise DtypeError(f"{where}: only floats can be differentiated, this one is {variable.dtype}; write 2.0 for 2, or use astype")
+                raise DtypeError(
+                    f"{where}: only floats can be differentiated, this one is {variable.dtype}; write 2.0 for 2, or use astype"
+                )
             variable.requires_grad = True
         self.tensors.append(variable)
         return variable
@@ -76,7 +78,9 @@ class _Variables:
 class _Run:
     """One evaluation of a function, ready to be differentiated with respect to some of its arguments."""
 
-    def __init__(self, f: Function, args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], has_aux: bool = False) -> None:
+    def __init__(
+        self, f: Function, args: Sequence[Any], kwargs: dict[str, Any], argnums: Sequence[int], has_aux: bool = False
+    ) -> None:
         around = MODES.get()
         with change(recording=True, nested=around.nested + 1):
             self.variables = [_Variables(args[n], f"argument {n}") for n in argnums]
@@ -119,8 +123,18 @@ class _Run:
         if self.y._node is None:
             found: tuple[Tensor | None, ...] = (None,) * len(self.xs)
         else:
-            found = gradients(self.y, self.xs, cotangent=cotangent, create_graph=graph, retain_graph=graph or retain, allow_unused=True)
-        return [full_like(x.detach(), value=0, shape=x.shape, dtype=x.dtype) if g is None else g for g, x in zip(found, self.xs, strict=True)]
+            found = gradients(
+                self.y,
+                self.xs,
+                cotangent=cotangent,
+                create_graph=graph,
+                retain_graph=graph or retain,
+                allow_unused=True,
+            )
+        return [
+            full_like(x.detach(), value=0, shape=x.shape, dtype=x.dtype) if g is None else g
+            for g, x in zip(found, self.xs, strict=True)
+        ]
 
     def rebuild(self, results: Sequence[Any]) -> list[Any]:
         following = iter(results)
@@ -131,7 +145,9 @@ def _positions(argnums: int | Sequence[int], args: Sequence[Any], name: str) -> 
     many = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in many:
         if not isinstance(n, int) or not -len(args) <= n < len(args):
-            raise TypeError(f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments")
+            raise TypeError(
+                f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments"
+            )
     return tuple(n % len(args) for n in many)
 
 
@@ -147,7 +163,9 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     def transformed(*args: Any, **kwargs: Any) -> Any:
         run = _Run(f, args, kwargs, _positions(argnums, args, "value_and_grad"), has_aux)
         if run.y.size != 1:
-            raise ShapeError(f"grad: the function returned shape {run.y.shape}, not a single element; use jacobian or vjp, or reduce with .sum()")
+            raise ShapeError(
+                f"grad: the function returned shape {run.y.shape}, not a single element; use jacobian or vjp, or reduce with .sum()"
+            )
         parts = run.rebuild(run.pull())
         result = parts[0] if isinstance(argnums, int) else tuple(parts)
         return ((run.value(), run.aux) if has_aux else run.value()), result
@@ -257,7 +275,9 @@ def _directions(run: _Run, tangents: Sequence[Any]) -> list[Tensor]:
 
     collect(list(tangents))
     if [t.shape for t in flat] != [x.shape for x in run.xs]:
-        raise ShapeError(f"tangents: shapes {[t.shape for t in flat]} must be those of the primals, {[x.shape for x in run.xs]}")
+        raise ShapeError(
+            f"tangents: shapes {[t.shape for t in flat]} must be those of the primals, {[x.shape for x in run.xs]}"
+        )
     return flat
 
 
@@ -278,6 +298,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         tensor([[2., 0.],
                 [0., 4.]])
     """
+
     def transformed(*args: Any, **kwargs: Any) -> Any:
         run = _Run(f, args, kwargs, _positions(argnums, args, "jacobian"))
         shape, size = run.y.shape, run.y.size

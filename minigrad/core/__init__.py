@@ -6,12 +6,25 @@ how a call runs; `essential` the primitives the sweep itself needs; `sweep` the 
 
 from minigrad.core import domains
 from minigrad.core.composite import composite, scope
+from minigrad.core.declare import primitive
 from minigrad.core.essential import (
-    astype, broadcast_to, broadcast_to_, cast, full_like, normalize_axes, reshape, reshape_, spread, stop_gradient, sum, sum_, to, with_ones,
+    astype,
+    broadcast_to,
+    broadcast_to_,
+    cast,
+    full_like,
+    normalize_axes,
+    reshape,
+    reshape_,
+    spread,
+    stop_gradient,
+    sum,
+    sum_,
+    to,
+    with_ones,
 )  # fmt: skip
 from minigrad.core.modes import MODES, change, no_grad
 from minigrad.core.node import Leaf, Node
-from minigrad.core.declare import primitive
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive
 from minigrad.core.sweep import backward, gradients, sweep
 from minigrad.core.tensor import BOXES, Axis, Operand, Tensor, box, method, rebind, tensor

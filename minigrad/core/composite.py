@@ -29,7 +29,9 @@ class scope:  # noqa: N801  (reads as a verb: `with scope("layer", name, self):`
         for watcher in self._entered:
             watcher.enter(*self._what)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         for watcher in self._entered:
             watcher.leave()
 

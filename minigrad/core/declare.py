@@ -46,9 +46,18 @@ def primitive(
         >>> x.grad
         tensor(12.)
     """
+
     def declare(forward: Callable[Concatenate[Any, P], Any]) -> Callable[P, Tensor]:
         op = Primitive(
-            forward, rules, name=name or forward.__name__.rstrip("_"), show=show, samples=samples, kind=kind, c=c, infer=infer, outputs=outputs
+            forward,
+            rules,
+            name=name or forward.__name__.rstrip("_"),
+            show=show,
+            samples=samples,
+            kind=kind,
+            c=c,
+            infer=infer,
+            outputs=outputs,
         )
         op.call = specialise(op)
         PRIMITIVES[op.name] = op

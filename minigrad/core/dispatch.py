@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import notation
 from minigrad.backend import BACKENDS, get_backend
 from minigrad.core.modes import MODES
 from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
-from minigrad.errors import DeviceError, UnknownArrayError, ShapeError
+from minigrad.errors import DeviceError, ShapeError, UnknownArrayError
 from minigrad.notation import Expr
 
 WEAK = (float, int, bool)
@@ -97,7 +98,9 @@ def _unary(op: Primitive) -> Callable[..., Any]:
 
 def _binary(op: Primitive) -> Callable[..., Any]:
     forward, backends, boxes, modes = op.forward, BACKENDS, BOXES, MODES.get
-    (pull_a, pull_b), (need_a, need_b) = (op.pulls, op.needs) if op.pulls else ((None, None), (frozenset(), frozenset()))
+    (pull_a, pull_b), (need_a, need_b) = (
+        (op.pulls, op.needs) if op.pulls else ((None, None), (frozenset(), frozenset()))
+    )
     tracks_a, tracks_b = pull_a is not None, pull_b is not None
     a_keeps_y, a_keeps_a, a_keeps_b = (i in need_a for i in (0, 1, 2))
     b_keeps_y, b_keeps_a, b_keeps_b = (i in need_b for i in (0, 1, 2))
@@ -107,6 +110,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         ta, tb = type(a), type(b)
         if ta is Tensor or ta in boxes:
             x = a._data
+            backend = backends.get(type(x))
             if tb is Tensor or tb in boxes:
                 z = b._data
                 if type(x) is not type(z):
@@ -119,6 +123,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
                 return apply(op, (a, b), {})
         elif tb is Tensor and (ta is float or ta is int):
             x, z, node_a, node_b = a, b._data, None, b._node if tracks_b else None
+            backend = backends.get(type(z))
         else:
             backend = backends.get(ta)
             if backend is None or not (backends.get(tb) is backend or tb is float or tb is int):
@@ -128,7 +133,6 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             except Exception as error:
                 explain(error, op, (a, b), {})
                 raise
-        backend = backends.get(type(x)) or backends.get(type(z))
         mode = modes()
         if backend is None or mode.watched:
             return apply(op, (a, b), {})
@@ -220,11 +224,15 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     return out
 
 
-def _record(op: Primitive, args: tuple[Any, ...], raw: list[Any], nodes: list[Any], params: dict[str, Any], y: Any) -> Node:
+def _record(
+    op: Primitive, args: tuple[Any, ...], raw: list[Any], nodes: list[Any], params: dict[str, Any], y: Any
+) -> Node:
     """A node that keeps what the rules of the tracked inputs ask for; arrays that a caller could write are copied."""
     need = frozenset().union(*(op.pull_for(k)[1] for k, n in enumerate(nodes) if n is not None))
     kept = [
-        freeze(BACKENDS[type(a)].copy(a)) if type(a) in BACKENDS and type(args[k]) not in BOXES and not isinstance(a, np.generic) else a
+        freeze(BACKENDS[type(a)].copy(a))
+        if type(a) in BACKENDS and type(args[k]) not in BOXES and not isinstance(a, np.generic)
+        else a
         if min(k, len(op.inputs)) + 1 in need
         else None
         for k, a in enumerate(raw)
@@ -241,8 +249,17 @@ def _record(op: Primitive, args: tuple[Any, ...], raw: list[Any], nodes: list[An
 
 
 PICK = Primitive(
-    lambda xp, x: x, (None,), name="pick", show=None, samples=(), kind="view", c=None, infer=lambda x: (x.shape, x.dtype), outputs=1
-)  # fmt: skip
+    lambda xp, x: x,
+    (None,),
+    name="pick",
+    show=notation.Indexed("index"),
+    samples=(),
+    kind="view",
+    c=None,
+    infer=lambda x: (x.shape, x.dtype),
+    outputs=1,
+)
+PICK.quick = None  # the sweep gathers the cotangents of siblings
 
 
 def pick(node: Node | None, k: int, array: Any) -> Tensor:
@@ -255,17 +272,20 @@ def pick(node: Node | None, k: int, array: Any) -> Tensor:
     return box(array, picked)
 
 
-def arguments(node: Node, pull: Pull, k: int, lift: bool) -> list[Any]:
-    """What a rule asked for besides `g`. `lift` gives tensors in their place in the graph, so that rules are recorded."""
+def arguments(node: Node, pull: Pull, parent: Node, lift: bool, k: int = 0) -> list[Any]:
+    """What a rule asked for besides `g`, for input number `k`, whose node is `parent`.
+
+    `lift` gives tensors in their place in the graph, so that what the rule does with them is recorded.
+    """
     assert node.saved is not None
-    op, out = node.op, []
+    out: list[Any] = []
     for kind, v in pull.asks:
         if kind == "saved":
             out.append(_lifted(node, int(v)) if lift else node.saved[int(v)])
         elif kind == "param":
             out.append(node.params[v])  # type: ignore[index]  # a rule that asks for a parameter has them
         else:
-            out.append(node.parents[k] if kind == "like" else k - len(op.inputs))
+            out.append(parent if kind == "like" else k - len(node.op.inputs))
     return out
 
 
@@ -298,7 +318,10 @@ def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict
     """Say at which operation and on what a forward failed; shapes that do not fit become a ShapeError that teaches."""
     params = op.defaults | params
     described = ", ".join(
-        f"{_input_name(op, k)}: {a.dtype} {tuple(a.shape)}" if hasattr(a, "shape") else f"{_input_name(op, k)}: {_short(a)}" for k, a in enumerate(args)
+        f"{_input_name(op, k)}: {a.dtype} {tuple(a.shape)}"
+        if hasattr(a, "shape")
+        else f"{_input_name(op, k)}: {_short(a)}"
+        for k, a in enumerate(args)
     )
     if isinstance(error, (ValueError, IndexError, TypeError)) and not isinstance(error, ShapeError):
         avals = [Aval(tuple(a.shape), a.dtype) if hasattr(a, "shape") else a for a in args]
@@ -317,7 +340,9 @@ def _bind_extra(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) ->
     args = (*args, *(params[n] for n in missing))  # inputs given by keyword
     params = {k: v for k, v in params.items() if k not in missing}
     if len(args) != len(names):
-        raise UnknownArrayError(f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: {[*op.defaults]}")
+        raise UnknownArrayError(
+            f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: {[*op.defaults]}"
+        )
     return args, params
 
 
@@ -327,12 +352,12 @@ def _input_name(op: Primitive, k: int) -> str:
 
 def _mixed(op: Primitive, args: tuple[Any, ...]) -> str:
     raws = [a._data if type(a) in BOXES else a for a in args]
-    where = ", ".join(f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}" for k, r in enumerate(raws) if type(r) in BACKENDS)
+    where = ", ".join(
+        f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}" for k, r in enumerate(raws) if type(r) in BACKENDS
+    )
     return f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), or make arrays tensors there with minigrad.tensor(a, device=…)"
 
 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
-
-

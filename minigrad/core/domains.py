@@ -33,7 +33,9 @@ def nonzero(rng: Rng, shape: tuple[int, ...]) -> Array:
 def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
     """No two values within 0.04 of each other (or of zero) up to some 100 elements: no ties, no kinks."""
     n = int(np.prod(shape))
-    return ((rng.permutation(n) - n // 2 + 0.5) * (4 / max(n, 100)) + rng.uniform(-0.005, 0.005, n) * (100 / max(n, 100))).reshape(shape)
+    return (
+        (rng.permutation(n) - n // 2 + 0.5) * (4 / max(n, 100)) + rng.uniform(-0.005, 0.005, n) * (100 / max(n, 100))
+    ).reshape(shape)
 
 
 def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import backend_of, get_backend
-from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.declare import primitive
+from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.tensor import Axis, Operand, Tensor, method
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import as_is, reduction
@@ -27,7 +27,9 @@ def normalize_axes(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
         if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
             raise AxisError(f"{op}: axis must be an int or a tuple of ints, not {axis!r}")
         if not -ndim <= a < ndim:
-            raise AxisError(f"{op}: axis {a} is out of range for shape {tuple(x.shape)}; it has axes {-ndim} to {ndim - 1}")
+            raise AxisError(
+                f"{op}: axis {a} is out of range for shape {tuple(x.shape)}; it has axes {-ndim} to {ndim - 1}"
+            )
     out = tuple(sorted(int(a) % ndim for a in axes))
     if len(set(out)) != len(out):
         raise AxisError(f"{op}: axis {axis!r} names an axis twice for shape {tuple(x.shape)}")
@@ -114,7 +116,9 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     if new.count(-1) == 1 and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
-        raise ShapeError(f"reshape: shape {old} has {size} elements, which do not fit {tuple(shape) if not isinstance(shape, int) else shape}")
+        raise ShapeError(
+            f"reshape: shape {old} has {size} elements, which do not fit {tuple(shape) if not isinstance(shape, int) else shape}"
+        )
     return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
 
 
@@ -143,7 +147,9 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
     """
     shape, old = tuple(int(n) for n in shape), tuple(x.shape)
     if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
-        raise ShapeError(f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be equal or 1")
+        raise ShapeError(
+            f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be equal or 1"
+        )
     return broadcast_to_(x, shape=shape)
 
 

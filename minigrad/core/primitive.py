@@ -19,8 +19,6 @@ Kind: TypeAlias = Literal["map", "reduce", "view", "opaque"]
 Rule: TypeAlias = "Callable[..., Any] | None"
 RESERVED = frozenset({"g", "y", "like", "xp", "i"})
 
-ALONE, ONE_SAVED, GENERAL = 0, 1, 2  # how the sweep calls a rule: rule(g), rule(g, saved[slot]), or through `arguments`
-
 PRIMITIVES: dict[str, Primitive] = {}
 
 
@@ -36,11 +34,9 @@ class Aval(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """A rule and what it asks for: `slots` index a node's saved values, `names` are parameters, `like` and `i`."""
+    """A rule and what it asks for besides `g`, in order."""
 
     rule: Callable[..., Any]
-    form: int
-    slot: int
     asks: tuple[tuple[str, int | str], ...]  # ("saved", slot) | ("param", name) | ("like", "") | ("i", "")
 
 
@@ -53,8 +49,8 @@ class Primitive:
     """
 
     __slots__ = (
-        "name", "forward", "inputs", "variadic", "defaults", "pulls", "needs", "show", "samples", "kind", "c", "infer_with",
-        "outputs", "call", "doc", "rules", "differentiable",
+        "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kind", "name", "needs", "outputs",
+        "pulls", "quick", "rules", "samples", "show", "variadic",
     )  # fmt: skip
 
     def __init__(
@@ -70,7 +66,15 @@ class Primitive:
         infer: Callable[..., Any] | None,
         outputs: int,
     ) -> None:
-        self.name, self.forward, self.rules, self.show, self.samples, self.kind, self.c = name, forward, rules, show, samples, kind, c
+        self.name, self.forward, self.rules, self.show, self.samples, self.kind, self.c = (
+            name,
+            forward,
+            rules,
+            show,
+            samples,
+            kind,
+            c,
+        )
         self.infer_with, self.outputs, self.doc = infer, outputs, inspect.getdoc(forward) or ""
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
@@ -83,25 +87,34 @@ class Primitive:
         self.pulls: tuple[Pull | None, ...] = tuple(pulls)
         self.needs = tuple(frozenset(v for kind, v in p.asks if kind == "saved") if p else frozenset() for p in pulls)
         self.differentiable = any(p is not None for p in pulls)
+        self.quick = self._quick()
         self.call: Callable[..., Any] = self  # replaced by the specialised function
 
     def _check(self, slots: tuple[str, ...]) -> None:
         clash = RESERVED & {*slots[1:], *self.defaults}
         if clash:
-            raise DeclarationError(f"primitive {self.name!r}: {sorted(clash)} are names of the contract and cannot name an input or parameter")
+            raise DeclarationError(
+                f"primitive {self.name!r}: {sorted(clash)} are names of the contract and cannot name an input or parameter"
+            )
         if self.rules and len(self.rules) != len(slots) - 1:
-            raise DeclarationError(f"primitive {self.name!r} has inputs {slots[1:]} but {len(self.rules)} rules; give one each, None for no gradient")
+            raise DeclarationError(
+                f"primitive {self.name!r} has inputs {slots[1:]} but {len(self.rules)} rules; give one each, None for no gradient"
+            )
         if self.kind == "reduce" and "axes" not in self.defaults:
             raise DeclarationError(f"primitive {self.name!r}: a reduce needs the keyword parameter `axes`")
         if self.kind in ("view", "opaque") and self.infer_with is None:
-            raise DeclarationError(f"primitive {self.name!r}: kind={self.kind!r} needs infer=, which gives the result's shape and dtype")
+            raise DeclarationError(
+                f"primitive {self.name!r}: kind={self.kind!r} needs infer=, which gives the result's shape and dtype"
+            )
         if self.name in PRIMITIVES:
             raise DeclarationError(f"primitive {self.name!r} is declared twice")
 
     def _pull(self, rule: Callable[..., Any], slots: tuple[str, ...]) -> Pull:
         asked = list(inspect.signature(rule).parameters)
         if asked[:1] != ["g"]:
-            raise DeclarationError(f"primitive {self.name!r}: a rule takes the cotangent `g` first, this one takes {asked}")
+            raise DeclarationError(
+                f"primitive {self.name!r}: a rule takes the cotangent `g` first, this one takes {asked}"
+            )
         asks: list[tuple[str, int | str]] = []
         for name in asked[1:]:
             if name in slots:
@@ -111,13 +124,26 @@ class Primitive:
             elif name == "like" or (name == "i" and self.variadic):
                 asks.append((name, ""))
             else:
-                raise DeclarationError(f"primitive {self.name!r}: a rule asks for {name!r}; it may ask for {[*slots, *self.defaults, 'like']}")
-        simple = not self.variadic and self.outputs == 1
-        if simple and not asks:
-            return Pull(rule, ALONE, 0, ())
-        if simple and len(asks) == 1 and asks[0][0] == "saved":
-            return Pull(rule, ONE_SAVED, int(asks[0][1]), tuple(asks))
-        return Pull(rule, GENERAL, 0, tuple(asks))
+                raise DeclarationError(
+                    f"primitive {self.name!r}: a rule asks for {name!r}; it may ask for {[*slots, *self.defaults, 'like']}"
+                )
+        return Pull(rule, tuple(asks))
+
+    def _quick(self) -> tuple[Any, ...] | None:
+        """What the sweep's short loop reads for each input: (rule, slot, None) stands for rule(g, saved[slot]), or for
+        rule(g) when the slot is negative; (rule, -1, pull) for anything else. None where that loop does not reach.
+        """
+        if self.variadic or self.outputs > 1:
+            return None
+        quick: list[Any] = []
+        for pull in self.pulls:
+            if pull is None or not pull.asks:
+                quick.append((pull and pull.rule, -1, None))
+            elif len(pull.asks) == 1 and pull.asks[0][0] == "saved":
+                quick.append((pull.rule, pull.asks[0][1], None))
+            else:
+                quick.append((pull.rule, -1, pull))
+        return tuple(quick)
 
     def pull_for(self, k: int) -> tuple[Pull | None, frozenset[Any]]:
         """The rule of input number k and the slots that it reads; all variadic inputs share the last rule."""

@@ -7,28 +7,29 @@ computation, which is all that higher orders need.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 from minigrad.backend import backend_of
-from minigrad.core.dispatch import arguments
+from minigrad.core.dispatch import PICK, arguments
 from minigrad.core.essential import astype, full_like, reshape_, sum_
 from minigrad.core.modes import MODES, change
 from minigrad.core.node import FREED, Leaf, Node
-from minigrad.core.primitive import ALONE, ONE_SAVED
 from minigrad.core.tensor import BOXES, Tensor, box, method
 from minigrad.errors import GraphError, GraphFreedError, ShapeError
 
 _age = attrgetter("id")
 
 
-def sweep(root: Node, g: Any, targets: frozenset[Node] | None = None, *, lift: bool = False, free: bool = True) -> dict[Node, Any]:
+def sweep(
+    root: Node, g: Any, targets: frozenset[Node] | None = None, *, lift: bool = False, free: bool = True
+) -> dict[Node, Any]:
     """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`."""
     watchers = MODES.get().watchers
     found: dict[Node, Any] = {}
     grads = {root: g}
-    pop = grads.pop
+    pop, held = grads.pop, grads.get
     order = _order(root) if targets is None else _order_towards(root, targets)
     node = root
     try:
@@ -37,44 +38,41 @@ def sweep(root: Node, g: Any, targets: frozenset[Node] | None = None, *, lift: b
             if g is None:  # every rule on the way here said None
                 continue
             op = node.op
-            if op is None:
-                found[node] = g
-            elif targets is not None and node in targets:
+            if op is None or (targets is not None and node in targets):
                 found[node] = g
             if watchers:
                 for watcher in watchers:
                     watcher.backward(node, g, lift)
             if op is None:
                 continue
-            saved, parents = node.saved, node.parents
+            saved = node.saved
             if saved is FREED:
                 raise GraphFreedError(
-                    f"the graph through {op.name!r} was freed by an earlier backward; pass retain_graph=True to that one to go through it again"
+                    f"the graph through {op.name!r} was freed by an earlier backward; pass retain_graph=True to that "
+                    "one to go through it again"
                 )
-            if lift or op.variadic or op.outputs > 1 or op.name == "pick":
-                contributions: Iterable[tuple[Node, Any]] = _general(node, g, grads, lift)
+            if lift or op.quick is None:
+                _pull_generally(node, g, grads, lift)
             else:
-                contributions = ()
-                for k, parent in enumerate(parents):
+                quick, k = op.quick, -1  # counted by hand: zip and enumerate cost more here
+                for parent in node.parents:
+                    k += 1
                     if parent is None:
                         continue
-                    rule, form, slot, _ = op.pulls[k]
-                    if form == ONE_SAVED:
-                        gx = rule(g, saved[slot])
-                    elif form == ALONE:
+                    rule, slot, pull = quick[k]
+                    if pull is not None:
+                        gx = rule(g, *arguments(node, pull, parent, False))
+                    elif slot < 0:
                         gx = rule(g)
                     else:
-                        gx = rule(g, *arguments(node, op.pulls[k], k, False))
-                    if gx is None:
-                        continue
+                        gx = rule(g, saved[slot])  # type: ignore[index]  # a node that is not freed has them
                     if gx.shape != parent.shape:
                         gx = unbroadcast(gx, parent.shape)
                     if gx.dtype is not parent.dtype and gx.dtype != parent.dtype:
                         gx = astype(gx, dtype=parent.dtype)
+                    before = held(parent)
                     # never in place: a cotangent may be shared with another branch
-                    grads[parent] = grads[parent] + gx if parent in grads else gx
-            for parent, gx in contributions:
-                grads[parent] = grads[parent] + gx if parent in grads else gx
+                    grads[parent] = gx if before is None else before + gx
             if free:
                 node.saved, node.parents = FREED, ()
     except Exception as error:
@@ -107,15 +105,15 @@ def _order_towards(root: Node, targets: frozenset[Node]) -> list[Node]:
     return [n for n in order if n in useful]
 
 
-def _general(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> Iterable[tuple[Node, Any]]:
-    """The contributions of a node to its parents where the short loop does not reach."""
+def _pull_generally(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
+    """Add a node's contributions to `grads` where the short loop does not reach: variadic, several outputs, lifted."""
     op = node.op
-    if op.name == "pick":  # one of several outputs: its cotangent takes its place among those of its siblings
+    if op is PICK:  # one of several outputs: its cotangent takes its place among those of its siblings
         (parent,) = node.parents
-        both = list(grads.get(parent) or (None,) * len(parent.shape))
+        beside = list(grads.get(parent) or (None,) * len(parent.shape))
         k = node.params["index"]  # type: ignore[index]  # a pick has them
-        both[k] = g if both[k] is None else both[k] + g
-        grads[parent] = both
+        beside[k] = g if beside[k] is None else beside[k] + g
+        grads[parent] = beside
         return
     if op.outputs > 1:
         some = next(c for c in g if c is not None)
@@ -124,14 +122,12 @@ def _general(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> Iterable
         if parent is None:
             continue
         pull, _ = op.pull_for(k)
-        gx = pull.rule(g, *arguments(node, pull, k, lift))
-        if gx is None:
-            continue
+        gx = pull.rule(g, *arguments(node, pull, parent, lift, k))
         if gx.shape != parent.shape:
             gx = unbroadcast(gx, parent.shape)
         if gx.dtype != parent.dtype:
             gx = astype(gx, dtype=parent.dtype)
-        yield parent, gx
+        grads[parent] = grads[parent] + gx if parent in grads else gx
 
 
 def _zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -232,4 +228,3 @@ def gradients(
             if n not in found:
                 raise GraphError(f"xs[{k}]: y does not depend on it; pass allow_unused=True to get None for it")
     return tuple(found.get(n) for n in nodes)  # type: ignore[arg-type]  # checked above: no None among the keys
-

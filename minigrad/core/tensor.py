@@ -37,7 +37,7 @@ class Tensor:
                 [6., 8.]])
     """
 
-    __slots__ = ("_data", "_node", "_name", "__weakref__")
+    __slots__ = ("__weakref__", "_data", "_name", "_node")
     __array_ufunc__ = None  # ndarray <op> Tensor defers to Tensor's reflected operator
 
     _data: Any
@@ -62,15 +62,21 @@ class Tensor:
         raw = value._data if isinstance(value, Tensor) else value
         backend = backend_of(self._data)
         if not isinstance(raw, backend.array_type):
-            if not isinstance(value, Tensor) and isinstance(raw, (np.ndarray, np.generic, list, tuple, bool, int, float)):
+            if not isinstance(value, Tensor) and isinstance(
+                raw, (np.ndarray, np.generic, list, tuple, bool, int, float)
+            ):
                 raw = backend.asarray(raw, None, self.device)
             else:
-                raise DeviceError(f"data: the new value lives on {backend_of(raw).device_of(raw)!r}, this tensor on {self.device!r}; use .to()")
+                raise DeviceError(
+                    f"data: the new value lives on {backend_of(raw).device_of(raw)!r}, this tensor on {self.device!r}; use .to()"
+                )
         if raw.shape != self.shape:
             raise ShapeError(f"data: the new value has shape {raw.shape}, this tensor {self.shape}; they must be equal")
         if raw.dtype != self.dtype:
             if isinstance(value, Tensor) or hasattr(value, "dtype"):
-                raise DtypeError(f"data: the new value has dtype {raw.dtype}, this tensor {self.dtype}; convert it with astype first")
+                raise DtypeError(
+                    f"data: the new value has dtype {raw.dtype}, this tensor {self.dtype}; convert it with astype first"
+                )
             raw = raw.astype(self.dtype)
         rebind(self, backend.copy(raw))
 
@@ -107,7 +113,9 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
         if not self.is_leaf:
-            raise RuntimeError("requires_grad: only a leaf can change it; use .detach() for a value that is not tracked")
+            raise RuntimeError(
+                "requires_grad: only a leaf can change it; use .detach() for a value that is not tracked"
+            )
         if bool(flag) != self.requires_grad:
             self._node = leaf(self._data) if flag else None
 
@@ -131,7 +139,11 @@ class Tensor:
         if not isinstance(self._node, Leaf):
             raise RuntimeError("grad: only a leaf that requires grad holds a gradient")
         if value is not None:
-            raw = value._data if isinstance(value, Tensor) else backend_of(self._data).asarray(value, self.dtype, self.device)
+            raw = (
+                value._data
+                if isinstance(value, Tensor)
+                else backend_of(self._data).asarray(value, self.dtype, self.device)
+            )
             if raw.shape != self.shape or raw.dtype != self.dtype or type(raw) is not type(self._data):
                 raise ShapeError(
                     f"grad: a gradient of shape {self.shape}, dtype {self.dtype} on {self.device!r} is needed, "
@@ -148,7 +160,9 @@ class Tensor:
     def item(self) -> Any:
         """The one element, as a Python number."""
         if self.size != 1:
-            raise ValueError(f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one")
+            raise ValueError(
+                f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one"
+            )
         return self.numpy().item()
 
     def tolist(self) -> Any:
@@ -181,7 +195,9 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
         if type(self._data) is not np.ndarray:
-            raise TypeError(f"a tensor on {self.device!r} does not become a NumPy array by itself; use .numpy(), which copies")
+            raise TypeError(
+                f"a tensor on {self.device!r} does not become a NumPy array by itself; use .numpy(), which copies"
+            )
         if copy is False:
             raise ValueError("copy=False: minigrad hands out copies only; use .data for a read-only view")
         out = self.numpy()
@@ -285,9 +301,9 @@ class Tensor:
         def __invert__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
         @property
-        def T(self) -> Tensor: ...  # noqa: N802
+        def T(self) -> Tensor: ...
         @property
-        def mT(self) -> Tensor: ...  # noqa: N802
+        def mT(self) -> Tensor: ...
         def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
         def var(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor: ...
@@ -342,7 +358,9 @@ def freeze(array: Any) -> Any:
 def leaf(array: Any) -> Leaf:
     """A new leaf node for `array`, which must be of a floating dtype."""
     if array.dtype.kind != "f":
-        raise DtypeError(f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with astype('float64')")
+        raise DtypeError(
+            f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with astype('float64')"
+        )
     return Leaf(array)
 
 
@@ -368,7 +386,9 @@ def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_gra
     target._name = name
 
 
-def tensor(data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False, name: str | None = None
+) -> Tensor:
     """Make a tensor from numbers, nested lists, an array or a tensor; the data is always copied.
 
     Args:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minigrad.core import Axis, Operand, Tensor, astype, composite, full_like, method, normalize_axes, reshape_, stop_gradient, sum_
+from minigrad.core import (
+    Axis,
+    Operand,
+    Tensor,
+    astype,
+    composite,
+    full_like,
+    method,
+    normalize_axes,
+    reshape_,
+    stop_gradient,
+    sum_,
+)
 from minigrad.errors import ArgumentError, BoundsError
 from minigrad.ops.creation import arange
 from minigrad.ops.elementwise import equal, exp, isfinite, keep, less_equal, log, logical_not, sqrt, where
@@ -121,7 +133,14 @@ def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
     """
     if labels.dtype.kind not in "iu":
         raise ArgumentError(f"one_hot: labels have dtype {labels.dtype}; they must be integers")
-    if isinstance(labels, Tensor) and labels.device == "numpy" and labels.size and not 0 <= int(labels._data.min()) <= int(labels._data.max()) < classes:
-        raise BoundsError(f"one_hot: labels from {labels._data.min()} to {labels._data.max()} do not fit {classes} classes, 0 to {classes - 1}")
+    if (
+        isinstance(labels, Tensor)
+        and labels.device == "numpy"
+        and labels.size
+        and not 0 <= int(labels._data.min()) <= int(labels._data.max()) < classes
+    ):
+        raise BoundsError(
+            f"one_hot: labels from {labels._data.min()} to {labels._data.max()} do not fit {classes} classes, 0 to {classes - 1}"
+        )
     device = labels.device if isinstance(labels, Tensor) else None
     return astype(equal(reshape_(labels, shape=(*labels.shape, 1)), arange(classes, device=device)), dtype)

@@ -39,11 +39,16 @@ def _case_windows(rng: Rng) -> Sample:
 
 
 @primitive(
-    lambda g, like, axes, sizes, strides, dilations: fold(g, shape=like.shape, axes=axes, sizes=sizes, strides=strides, dilations=dilations),
+    lambda g, like, axes, sizes, strides, dilations: fold(
+        g, shape=like.shape, axes=axes, sizes=sizes, strides=strides, dilations=dilations
+    ),
     show=notation.fn("windows", params=("sizes",)),
     samples=_case_windows,
     kind="view",
-    infer=lambda x, *, axes, sizes, strides, dilations: (_window_shape(x.shape, axes, sizes, strides, dilations), x.dtype),
+    infer=lambda x, *, axes, sizes, strides, dilations: (
+        _window_shape(x.shape, axes, sizes, strides, dilations),
+        x.dtype,
+    ),
 )
 def windows(xp: Any, x: Operand, *, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Any:
     """All windows of `sizes` along `axes`: those axes then count windows, new last axes run inside one."""
@@ -68,11 +73,16 @@ def fold(xp: Any, x: Operand, *, shape: Ints, axes: Ints, sizes: Ints, strides: 
 
 
 def _case_pad(rng: Rng) -> Sample:
-    return (reals(rng, (2, 3)),), {"widths": ((int(rng.integers(3)), 1), (0, int(rng.integers(3)))), "value": float(rng.integers(2))}
+    return (reals(rng, (2, 3)),), {
+        "widths": ((int(rng.integers(3)), 1), (0, int(rng.integers(3)))),
+        "value": float(rng.integers(2)),
+    }
 
 
 @primitive(
-    lambda g, like, widths: sliced(g, spec=tuple(("slice", a, a + n, None) for (a, _), n in zip(widths, like.shape, strict=True))),
+    lambda g, like, widths: sliced(
+        g, spec=tuple(("slice", a, a + n, None) for (a, _), n in zip(widths, like.shape, strict=True))
+    ),
     show=notation.fn("pad"),
     samples=_case_pad,
     kind="opaque",
@@ -96,7 +106,9 @@ def pad(x: Operand, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> 
     """
     pairs = tuple((int(a), int(b)) for a, b in widths)
     if len(pairs) != len(x.shape) or min((min(p) for p in pairs), default=0) < 0:
-        raise ShapeError(f"pad: widths {widths} must give two numbers, not negative, for each of the {len(x.shape)} axes of shape {tuple(x.shape)}")
+        raise ShapeError(
+            f"pad: widths {widths} must give two numbers, not negative, for each of the {len(x.shape)} axes of shape {tuple(x.shape)}"
+        )
     return pad_(x, widths=pairs, value=float(value)) if any(map(any, pairs)) else x
 
 
@@ -138,10 +150,14 @@ def conv2d(
         (1, 2, 2, 2)
     """
     if len(x.shape) != 4 or len(weight.shape) != 4:
-        raise ShapeError(f"conv2d: x {tuple(x.shape)} must be (n, c, h, w) and weight {tuple(weight.shape)} (out, c / groups, kh, kw)")
+        raise ShapeError(
+            f"conv2d: x {tuple(x.shape)} must be (n, c, h, w) and weight {tuple(weight.shape)} (out, c / groups, kh, kw)"
+        )
     (n, c, _, _), (out, per_group, kh, kw) = x.shape, weight.shape
     if c != per_group * groups or out % groups:
-        raise ShapeError(f"conv2d: x has {c} channels and weight takes {per_group} in each of {groups} groups with {out} outputs; these do not fit")
+        raise ShapeError(
+            f"conv2d: x has {c} channels and weight takes {per_group} in each of {groups} groups with {out} outputs; these do not fit"
+        )
     (sh, sw), (ph, pw), (dh, dw) = pairs(stride, "stride"), pairs(padding, "padding", 0), pairs(dilation, "dilation")
     x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
     w = windows(x, axes=(2, 3), sizes=(kh, kw), strides=(sh, sw), dilations=(dh, dw))  # n c h w kh kw
@@ -176,7 +192,9 @@ def max_pool2d(
     sh, sw = pairs(kernel_size if stride is None else stride, "stride")
     ph, pw = pairs(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
-        raise ArgumentError(f"padding: {(ph, pw)} must be at most half of kernel_size {(kh, kw)}, or a window could lie in the padding alone")
+        raise ArgumentError(
+            f"padding: {(ph, pw)} must be at most half of kernel_size {(kh, kw)}, or a window could lie in the padding alone"
+        )
     x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), -math.inf)
     n, c, h, w = x.shape
     if (sh, sw) == (kh, kw) and h % kh == 0 and w % kw == 0:  # windows side by side: a reshape

@@ -21,12 +21,16 @@ def ones(shape: Shape, *, dtype: Any = None, device: str | None = None, requires
     return tensor(np.ones(shape, dtype or np.float64), device=device, requires_grad=requires_grad)
 
 
-def full(shape: Shape, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+def full(
+    shape: Shape, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
     """`value` repeated in `shape`."""
     return tensor(np.full(shape, value, dtype), device=device, requires_grad=requires_grad)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None) -> Tensor:
+def arange(
+    start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None
+) -> Tensor:
     """Numbers from `start` up to `stop` (from 0 up to `start` when that is given alone) in steps of `step`."""
     return tensor(np.arange(0 if stop is None else start, start if stop is None else stop, step, dtype), device=device)
 

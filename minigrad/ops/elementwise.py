@@ -52,7 +52,9 @@ def multiply(xp: Any, a: Operand, b: Operand) -> Any:
 
 
 @method("__truediv__")
-@primitive(lambda g, b: g / b, lambda g, y, b: -(g * y / b), show=notation.QUOTIENT, samples=(reals, nonzero), c="{a} / {b}")
+@primitive(
+    lambda g, b: g / b, lambda g, y, b: -(g * y / b), show=notation.QUOTIENT, samples=(reals, nonzero), c="{a} / {b}"
+)
 def divide(xp: Any, a: Operand, b: Operand) -> Any:
     """a / b, elementwise; d/db = -y / b."""
     return xp.divide(a, b)
@@ -102,8 +104,8 @@ def power(xp: Any, a: Operand, b: Operand) -> Any:
 reflected(power, "__rpow__")
 
 
-@primitive(lambda g, x: g * 2 * x, show=notation.Power("exponent"), samples=(reals,), c="{x} * {x}")
-def square(xp: Any, x: Operand, *, exponent: int = 2) -> Any:
+@primitive(lambda g, x: g * 2 * x, show=notation.Power(2), samples=(reals,), c="{x} * {x}")
+def square(xp: Any, x: Operand) -> Any:
     """x², elementwise."""
     return xp.square(x)
 
@@ -178,7 +180,9 @@ def tanh(xp: Any, x: Operand) -> Any:
     return xp.tanh(x)
 
 
-@primitive(lambda g, y: g * (y * (1 - y)), show=fn("sigmoid", r"\sigma"), samples=(reals,), c="0.5 * (1 + tanh(0.5 * {x}))")
+@primitive(
+    lambda g, y: g * (y * (1 - y)), show=fn("sigmoid", r"\sigma"), samples=(reals,), c="0.5 * (1 + tanh(0.5 * {x}))"
+)
 def sigmoid(xp: Any, x: Operand) -> Any:
     """The logistic function 1 / (1 + e^-x), elementwise, by tanh so that nothing overflows."""
     return 0.5 * (1 + xp.tanh(0.5 * x))
@@ -239,7 +243,11 @@ def minimum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, x, low: keep(g, x < low),
     lambda g, x, high: keep(g, x > high),
     show=fn("clip"),
-    samples=(distinct, lambda rng, shape: rng.uniform(-1.99, -1.01, shape), lambda rng, shape: rng.uniform(1.01, 1.99, shape)),
+    samples=(
+        distinct,
+        lambda rng, shape: rng.uniform(-1.99, -1.01, shape),
+        lambda rng, shape: rng.uniform(1.01, 1.99, shape),
+    ),
     c="{x} < {low} ? {low} : {x} > {high} ? {high} : {x}",
     name="clip",
 )

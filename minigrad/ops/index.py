@@ -21,7 +21,11 @@ def _index(spec: Spec, arrays: tuple[Any, ...] = ()) -> Any:
     """The Python index that `spec` stands for."""
     following = iter(arrays)
     return tuple(
-        next(following) if s is ARRAY or s == ARRAY else slice(*s[1:]) if isinstance(s, tuple) else s  # a Spec may come back from JSON
+        next(following)
+        if s is ARRAY or s == ARRAY
+        else slice(*s[1:])
+        if isinstance(s, tuple)
+        else s  # a Spec may come back from JSON
         for s in spec
     )
 
@@ -90,7 +94,9 @@ def _case_gather(rng: Rng) -> Sample:
 
 def _gathered(x: Any, *indices: Any, spec: Spec) -> Any:
     if any(getattr(i, "dtype", None) == np.bool_ for i in indices):
-        raise TypeError("getitem: the shape of a boolean-mask selection depends on the values, so it cannot be known beforehand; use where(mask, x, 0)")
+        raise TypeError(
+            "getitem: the shape of a boolean-mask selection depends on the values, so it cannot be known beforehand; use where(mask, x, 0)"
+        )
     stand_ins = tuple(np.zeros(i.shape, np.intp) for i in indices)
     return np.broadcast_to(np.empty(()), x.shape)[_index(spec, stand_ins)].shape, x.dtype
 
@@ -142,7 +148,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     for entry in index if isinstance(index, tuple) else (index,):
         if isinstance(entry, list):
             entry = np.asarray(entry)
-        if type(entry) in BOXES or type(entry) in BACKENDS and not isinstance(entry, np.generic):
+        if type(entry) in BOXES or (type(entry) in BACKENDS and not isinstance(entry, np.generic)):
             if entry.dtype.kind not in "iub":
                 raise TypeError(f"getitem: an index array must hold integers or booleans, this one is {entry.dtype}")
             spec.append(ARRAY)
@@ -157,7 +163,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         elif isinstance(entry, (int, np.integer)):
             spec.append(int(entry))
         else:
-            raise TypeError(f"getitem: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or booleans")
+            raise TypeError(
+                f"getitem: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or booleans"
+            )
     if arrays:
         return gather_(x, *arrays, spec=tuple(spec))
     return sliced(x, spec=tuple(spec))

@@ -25,8 +25,12 @@ def _infer_matmul(a: Any, b: Any) -> Any:
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
-        raise ShapeError(f"matmul: the batch axes of a {tuple(a.shape)} and b {tuple(b.shape)} do not broadcast") from None
-    return (*batch, a.shape[-2], b.shape[-1]), None if a.dtype is None or b.dtype is None else np.result_type(a.dtype, b.dtype)
+        raise ShapeError(
+            f"matmul: the batch axes of a {tuple(a.shape)} and b {tuple(b.shape)} do not broadcast"
+        ) from None
+    return (*batch, a.shape[-2], b.shape[-1]), None if a.dtype is None or b.dtype is None else np.result_type(
+        a.dtype, b.dtype
+    )
 
 
 def _case_matmul(rng: Rng) -> Sample:
@@ -67,7 +71,9 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     if ndim_a == 2 and ndim_b == 2:
         return matmul_(a, b)
     if not ndim_a or not ndim_b:
-        raise ShapeError(f"matmul: operands of shape {getattr(a, 'shape', ())} and {getattr(b, 'shape', ())}; it takes no scalars, use * for those")
+        raise ShapeError(
+            f"matmul: operands of shape {getattr(a, 'shape', ())} and {getattr(b, 'shape', ())}; it takes no scalars, use * for those"
+        )
     row, column = ndim_a == 1, ndim_b == 1
     a = expand_dims(a, 0) if row else a
     b = expand_dims(b, 1) if column else b
@@ -93,7 +99,8 @@ def diagonal_mask(xp: Any, x: Operand) -> Any:
 
 def _eigh_rule(g: Any, y: Any) -> Any:
     """v (diag(gw) + F ∘ (vᵀ gv)) vᵀ with F_ij = 1 / (w_j - w_i) off the diagonal (Giles, "An extended collection of
-    matrix derivative results for forward and reverse mode algorithmic differentiation", 2008, section 3.1)."""
+    matrix derivative results for forward and reverse mode algorithmic differentiation", 2008, section 3.1).
+    """
     (gw, gv), (w, v) = g, y
     vt = matrix_transpose(v)
     inner = matmul_(vt, gv)

@@ -8,7 +8,21 @@ from typing import Any, NamedTuple
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Axis, Operand, Tensor, astype, composite, method, normalize_axes, primitive, reshape_, spread, stop_gradient, sum_, with_ones
+from minigrad.core import (
+    Axis,
+    Operand,
+    Tensor,
+    astype,
+    composite,
+    method,
+    normalize_axes,
+    primitive,
+    reshape_,
+    spread,
+    stop_gradient,
+    sum_,
+    with_ones,
+)
 from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
@@ -66,7 +80,9 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """
     axes = normalize_axes(x, axis, "mean")
     if _count(x, axes) == 0:
-        raise ShapeError(f"mean: shape {tuple(x.shape)} has no elements along axis {axis}; the mean of nothing is not defined")
+        raise ShapeError(
+            f"mean: shape {tuple(x.shape)} has no elements along axis {axis}; the mean of nothing is not defined"
+        )
     return mean_(_accumulator(x), axes, keepdims)
 
 
@@ -188,13 +204,27 @@ def _extremum_rule(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool
     return _share_ties(g, x, y, axes, keepdims)
 
 
-@primitive(_extremum_rule, show=notation.reduction("max", r"\max", axis="axes"), samples=_case(distinct), kind="reduce", c="max", name="max")
+@primitive(
+    _extremum_rule,
+    show=notation.reduction("max", r"\max", axis="axes"),
+    samples=_case(distinct),
+    kind="reduce",
+    c="max",
+    name="max",
+)
 def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The largest element over `axes`."""
     return xp.asarray(xp.max(x, axis=axes, keepdims=keepdims))
 
 
-@primitive(_extremum_rule, show=notation.reduction("min", r"\min", axis="axes"), samples=_case(distinct), kind="reduce", c="min", name="min")
+@primitive(
+    _extremum_rule,
+    show=notation.reduction("min", r"\min", axis="axes"),
+    samples=_case(distinct),
+    kind="reduce",
+    c="min",
+    name="min",
+)
 def min_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The smallest element over `axes`."""
     return xp.asarray(xp.min(x, axis=axes, keepdims=keepdims))
@@ -256,7 +286,9 @@ def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     samples=lambda rng: ((distinct(rng, (2, 3)),), {"axis": int(rng.integers(2)), "keepdims": bool(rng.integers(2))}),
     kind="opaque",
     infer=lambda x, *, axis, keepdims: (
-        tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis) if axis is not None else (),
+        tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis)
+        if axis is not None
+        else (),
         "int64",
     ),
     name="argmax",

@@ -47,7 +47,9 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
     ndim = len(x.shape)
     order = tuple(normalize_axes(x, int(a), "permute_dims")[0] for a in axes)
     if sorted(order) != list(range(ndim)):
-        raise AxisError(f"permute_dims: axes {tuple(axes)} must name each of the {ndim} axes of shape {tuple(x.shape)} once")
+        raise AxisError(
+            f"permute_dims: axes {tuple(axes)} must name each of the {ndim} axes of shape {tuple(x.shape)} once"
+        )
     return permute_dims_(x, axes=order)
 
 
@@ -70,7 +72,7 @@ def matrix_transpose(x: Operand) -> Tensor:
     return permute_dims_(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
-def _T(self: Tensor) -> Tensor:  # noqa: N802
+def _T(self: Tensor) -> Tensor:
     """The axes in reverse order."""
     return permute_dims_(self, axes=tuple(range(len(self.shape)))[::-1])
 
@@ -115,7 +117,9 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Tensor:
     axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(x, axis, "squeeze")
     wrong = [i for i in axes if x.shape[i] != 1]
     if wrong:
-        raise ShapeError(f"squeeze: axis {wrong[0]} of shape {tuple(x.shape)} has size {x.shape[wrong[0]]}, only axes of size 1 can go")
+        raise ShapeError(
+            f"squeeze: axis {wrong[0]} of shape {tuple(x.shape)} has size {x.shape[wrong[0]]}, only axes of size 1 can go"
+        )
     return reshape_(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
@@ -134,7 +138,10 @@ def _case_concat(rng: Rng) -> Sample:
     show=fn("concat", params=("axis",)),
     samples=_case_concat,
     kind="opaque",
-    infer=lambda *xs, axis, sizes: (tuple(builtins.sum(sizes) if k == axis else n for k, n in enumerate(xs[0].shape)), _promoted(xs)),
+    infer=lambda *xs, axis, sizes: (
+        tuple(builtins.sum(sizes) if k == axis else n for k, n in enumerate(xs[0].shape)),
+        _promoted(xs),
+    ),
     name="concat",
 )
 def concat_(xp: Any, *xs: Operand, axis: int, sizes: tuple[int, ...]) -> Any:
@@ -158,7 +165,10 @@ def _case_part(rng: Rng) -> Sample:
     show=notation.fn("part", params=("start", "stop")),
     samples=_case_part,
     kind="view",
-    infer=lambda x, *, axis, start, stop: (tuple(stop - start if k == axis else n for k, n in enumerate(x.shape)), x.dtype),
+    infer=lambda x, *, axis, start, stop: (
+        tuple(stop - start if k == axis else n for k, n in enumerate(x.shape)),
+        x.dtype,
+    ),
 )
 def take_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int) -> Any:
     """The elements from `start` up to `stop` along one axis."""
@@ -170,7 +180,10 @@ def take_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int) -> Any:
     show=notation.fn("put_part", params=("start", "stop")),
     samples=lambda rng: ((reals(rng, (2, 2, 3)),), {"axis": 1, "start": 1, "stop": 3, "size": 5}),
     kind="opaque",
-    infer=lambda x, *, axis, start, stop, size: (tuple(size if k == axis else n for k, n in enumerate(x.shape)), x.dtype),
+    infer=lambda x, *, axis, start, stop, size: (
+        tuple(size if k == axis else n for k, n in enumerate(x.shape)),
+        x.dtype,
+    ),
 )
 def put_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int, size: int) -> Any:
     """Zeros of `size` along one axis, with `x` from `start` up to `stop`: the adjoint of `take_part`."""
@@ -211,7 +224,7 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """
     arrays = tuple(arrays)
     if not arrays or len({tuple(a.shape) for a in arrays}) != 1:
-        raise ShapeError(f"stack: shapes {[tuple(a.shape) for a in arrays]} must be equal, and at least one array given")
+        raise ShapeError(
+            f"stack: shapes {[tuple(a.shape) for a in arrays]} must be equal, and at least one array given"
+        )
     return concat([expand_dims(a, axis) for a in arrays], axis)
-
-
