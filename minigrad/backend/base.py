@@ -10,7 +10,6 @@ Windows are described by four tuples of one length: `axes` (not negative, no axi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -22,13 +21,16 @@ Array: TypeAlias = Any
 Ints: TypeAlias = tuple[int, ...]
 
 
-@dataclass(slots=True)
 class Transfers:
     """How often data crossed between host and device, and how often the host waited; we count, and never reset."""
 
-    to_host: int = 0
-    to_device: int = 0
-    waits: int = 0
+    __slots__ = ("to_device", "to_host", "waits")
+
+    def __init__(self) -> None:
+        self.to_host = self.to_device = self.waits = 0
+
+    def __repr__(self) -> str:
+        return f"Transfers(to_host={self.to_host}, to_device={self.to_device}, waits={self.waits})"
 
 
 class Backend(ABC):

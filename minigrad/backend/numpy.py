@@ -139,11 +139,13 @@ def _add_rows(out: Array, indices: list[Array], values: Array) -> None:
 class _Philox(threading.local):
     """One generator a thread, set to a place before each use: a fifth of the time of making one."""
 
-    def __init__(self) -> None:
-        self.generator = np.random.Philox(key=0, counter=0)
-        self.state: Any = self.generator.state
+    generator: Any = None
+    state: Any = None
 
     def words(self, key: Any, counter: Any, n: int) -> Array:
+        if self.generator is None:  # not sooner: numpy.random costs 12 ms to import
+            self.generator = np.random.Philox(key=0, counter=0)
+            self.state = self.generator.state
         place = self.state["state"]
         k: Any
         c: Any
