@@ -1,0 +1,12 @@
+"""Checks: whether gradients are right, at a point, to any order; compared in float64.
+
+`gradients` compares rules with central differences, `adjoint` compares the rules with themselves (no differences, so no
+noise), `primitive` puts a declaration through both by its own samples. A check returns a `Report` and raises
+`CheckError` where the two sides differ. Nothing here changes what it checks.
+"""
+
+from minigrad.check.declared import differentiable, primitive, primitives, sample
+from minigrad.check.differences import adjoint, gradients
+from minigrad.check.report import CheckError, Report
+
+__all__ = ["CheckError", "Report", "adjoint", "differentiable", "gradients", "primitive", "primitives", "sample"]
