@@ -104,30 +104,33 @@ _LAZY = {  # loaded when first asked for: a program that differentiates one func
 }
 
 __all__ = [
-    "Buffer", "Graph", "Module", "Parameter", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "astype", "backend",
-    "broadcast_to", "check", "clip", "composite", "concat", "conv2d", "cos", "data", "debug", "deviations", "divide",
-    "domains", "equal", "errors", "exp", "expand_dims", "expm1", "eye", "fit", "full", "grad", "gradients", "graph", "greater",
-    "greater_equal", "hessian", "hvp", "init", "isfinite", "jacobian", "jvp", "keep", "layer", "layers", "less", "less_equal",
-    "linalg", "load", "load_tensors", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp",
-    "losses", "matmul", "matrix_transpose", "max", "max_pool2d", "maximum", "mean", "memory", "min", "minimum", "multiply",
-    "negative", "no_grad", "not_equal", "notation", "one_hot", "ones", "optim", "pad", "permute_dims", "power", "primitive",
-    "prod", "random", "register_layer", "relu", "reshape", "rsqrt", "safe", "save", "sigmoid", "sign", "sin", "softmax", "sqrt",
-    "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "summary", "tanh", "tensor", "to", "trace",
-    "training", "use_device", "value_and_grad", "var", "vjp", "where", "zeros",
+    "Buffer", "Graph", "Module", "Parameter", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "astype",
+    "backend", "broadcast_to", "check", "clip", "composite", "concat", "conv2d", "cos", "data", "debug",
+    "deviations", "divide", "domains", "equal", "errors", "exp", "expand_dims", "expm1", "eye", "fit", "full",
+    "grad", "gradients", "graph", "greater", "greater_equal", "hessian", "hvp", "init", "isfinite", "jacobian",
+    "jvp", "keep", "layer", "layers", "less", "less_equal", "linalg", "load", "load_tensors", "log", "log1p",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "losses", "matmul", "matrix_transpose",
+    "max", "max_pool2d", "maximum", "mean", "memory", "min", "minimum", "multiply", "negative", "no_grad",
+    "not_equal", "notation", "one_hot", "ones", "optim", "pad", "permute_dims", "power", "primitive", "prod",
+    "random", "register_layer", "relu", "reshape", "rsqrt", "safe", "save", "sigmoid", "sign", "sin", "softmax",
+    "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "summary", "tanh", "tensor",
+    "to", "trace", "training", "use_device", "value_and_grad", "var", "vjp", "where", "zeros",
 ]  # fmt: skip
 
 _CALLED = {  # what other libraries call it, and what it is called here
     "concatenate": "concat", "cat": "concat", "hstack": "concat", "vstack": "concat", "amax": "max", "amin": "min",
-    "transpose": "permute_dims", "permute": "permute_dims", "unsqueeze": "expand_dims", "array": "tensor", "asarray": "tensor",
-    "as_tensor": "tensor", "from_numpy": "tensor", "absolute": "abs", "mul": "multiply", "sub": "subtract", "div": "divide",
-    "true_divide": "divide", "neg": "negative", "pow": "power", "mm": "matmul", "bmm": "matmul", "dot": "matmul", "clamp": "clip",
-    "eq": "equal", "ne": "not_equal", "gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less_equal", "cast": "astype",
-    "detach": "stop_gradient", "grad_and_value": "value_and_grad",
-    "checkpoint": "remat", "norm": "linalg.norm", "eigh": "linalg.eigh", "cross_entropy": "losses.cross_entropy",
-    "mse_loss": "losses.mse", "l1_loss": "losses.mae", "manual_seed": "random.seed", "seed": "random.seed", "randn": "random.normal",
-    "rand": "random.uniform", "normal": "random.normal", "uniform": "random.uniform", "Sequential": "layer('Sequential', …)",
-    "Linear": "layer('Linear', …)", "nn": "Module, and the layers are in minigrad_layers", "view": "reshape", "no_gradient": "no_grad",
-    "variable": "tensor", "Variable": "tensor", "swapaxes": "permute_dims", "T": "Tensor.T", "reduce_sum": "sum", "reduce_mean": "mean",
+    "transpose": "permute_dims", "permute": "permute_dims", "unsqueeze": "expand_dims", "array": "tensor",
+    "asarray": "tensor", "as_tensor": "tensor", "from_numpy": "tensor", "absolute": "abs", "mul": "multiply",
+    "sub": "subtract", "div": "divide", "true_divide": "divide", "neg": "negative", "pow": "power", "mm": "matmul",
+    "bmm": "matmul", "dot": "matmul", "clamp": "clip", "eq": "equal", "ne": "not_equal", "gt": "greater",
+    "ge": "greater_equal", "lt": "less", "le": "less_equal", "cast": "astype", "detach": "stop_gradient",
+    "grad_and_value": "value_and_grad", "norm": "linalg.norm", "eigh": "linalg.eigh",
+    "cross_entropy": "losses.cross_entropy", "mse_loss": "losses.mse", "l1_loss": "losses.mae",
+    "manual_seed": "random.seed", "seed": "random.seed", "randn": "random.normal", "rand": "random.uniform",
+    "normal": "random.normal", "uniform": "random.uniform", "Sequential": "layer('Sequential', …)",
+    "Linear": "layer('Linear', …)", "nn": "Module, and the layers are in minigrad_layers", "view": "reshape",
+    "no_gradient": "no_grad", "variable": "tensor", "Variable": "tensor", "swapaxes": "permute_dims", "T": "Tensor.T",
+    "reduce_sum": "sum", "reduce_mean": "mean",
 }  # fmt: skip
 
 

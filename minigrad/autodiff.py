@@ -2,8 +2,8 @@
 
 They compose to any order, because each of them only runs the function and the sweep. The result of a transform is
 connected to whatever tracked tensors the function met, its arguments and those it closed over; where there are none (or
-under `no_grad`) the sweep runs on bare arrays. There is one set of rules: forward mode is the VJP, which is linear in its
-cotangent, differentiated once more with respect to it.
+under `no_grad`) the sweep runs on bare arrays. There is one set of rules: forward mode is the VJP, which is linear in
+its cotangent, differentiated once more with respect to it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class _Variables:
             variable = tensor(value)
             if variable.dtype.kind != "f":
                 raise DtypeError(
-                    f"{where}: only floats can be differentiated, this one is {variable.dtype}; write 2.0 for 2, or use astype"
+                    f"{where}: only floats can be differentiated, this one is {variable.dtype}; write 2.0 for 2, or "
+                    "use astype"
                 )
             variable.requires_grad = True
         self.tensors.append(variable)
@@ -164,7 +165,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         run = _Run(f, args, kwargs, _positions(argnums, args, "value_and_grad"), has_aux)
         if run.y.size != 1:
             raise ShapeError(
-                f"grad: the function returned shape {run.y.shape}, not a single element; use jacobian or vjp, or reduce with .sum()"
+                f"grad: the function returned shape {run.y.shape}, not a single element; use jacobian or vjp, or "
+                "reduce with .sum()"
             )
         parts = run.rebuild(run.pull())
         result = parts[0] if isinstance(argnums, int) else tuple(parts)
@@ -178,7 +180,8 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
 
     Args:
         f: takes tensors, arrays, numbers, modules, or tuples, lists and dicts of them, and returns a Tensor.
-        argnums: the position of the argument to differentiate with respect to, or several. The gradient has the structure
+        argnums: the position of the argument to differentiate with respect to, or several. The gradient has the
+        structure
             of that argument; for a module it is a dict of dotted parameter names.
         has_aux: `f` returns `(value, aux)`; then `(gradient, aux)` is returned.
 
@@ -237,7 +240,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[T
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The Hessian of a single-element function times `tangents`, without the Hessian: the gradient of <grad f, tangents>.
+    """The Hessian of a single-element function times `tangents`, without the Hessian: the gradient of <grad f,
+    tangents>.
 
     Returns:
         The structure of the primal, a tuple of them when there are several.
@@ -289,8 +293,8 @@ def _inner(gs: Sequence[Tensor], ts: Sequence[Tensor]) -> Tensor:
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """The matrix of all partial derivatives: a function that returns shape (*result.shape, *argument.shape), one sweep per
-    element of the result.
+    """The matrix of all partial derivatives: a function that returns shape (*result.shape, *argument.shape), one sweep
+    per element of the result.
 
     Example:
         >>> import minigrad as mg

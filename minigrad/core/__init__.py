@@ -23,15 +23,16 @@ from minigrad.core.essential import (
     to,
     with_ones,
 )  # fmt: skip
+from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES, change, no_grad
 from minigrad.core.node import Leaf, Node
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive
 from minigrad.core.sweep import backward, gradients, sweep
-from minigrad.core.tensor import BOXES, Axis, Operand, Tensor, box, method, rebind, tensor
+from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 
 __all__ = [
-    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor", "astype", "backward",
-    "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "full_like", "gradients", "method",
-    "no_grad", "normalize_axes", "primitive", "rebind", "reshape", "reshape_", "scope", "spread", "stop_gradient", "sum", "sum_", "sweep",
-    "tensor", "to", "with_ones",
+    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor", "astype",
+    "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "full_like",
+    "gradients", "method", "no_grad", "normalize_axes", "primitive", "rebind", "reshape", "reshape_", "scope",
+    "spread", "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

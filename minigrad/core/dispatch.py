@@ -74,7 +74,7 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         if not boxed:
             return y
         if type(y) is ndarray:
-            y.setflags(False)
+            y.setflags(False)  # type: ignore[call-arg]  # by position, which takes half the time
         else:
             y = freeze(y)
         out = new(Tensor)
@@ -142,7 +142,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
             explain(error, op, (a, b), {})
             raise
         if type(y) is ndarray:
-            y.setflags(False)
+            y.setflags(False)  # type: ignore[call-arg]  # by position, which takes half the time
         else:
             y = freeze(y)
         out = new(Tensor)
@@ -201,7 +201,8 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             abstract = t
         elif t not in WEAK and a is not None:
             raise UnknownArrayError(
-                f"{op.name}: {_input_name(op, k)} is a {t.__name__} ({_short(a)}); it takes tensors, arrays and numbers; "
+                f"{op.name}: {_input_name(op, k)} is a {t.__name__} ({_short(a)}); it takes tensors, arrays and "
+                "numbers; "
                 "make it a tensor with minigrad.tensor"
             )
         raw.append(a)
@@ -210,7 +211,11 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if backend is None and abstract is None:
         backend, boxed = get_backend(mode.device or "numpy"), True  # only Python numbers
     try:
-        y = abstract.__primitive__(op, raw, params) if abstract is not None else op.forward(backend.xp, *raw, **params)  # type: ignore[union-attr]  # one of them is set
+        if abstract is not None:
+            y = abstract.__primitive__(op, raw, params)
+        else:
+            assert backend is not None
+            y = op.forward(backend.xp, *raw, **params)
     except Exception as error:
         explain(error, op, args, params)
         raise
@@ -329,7 +334,7 @@ def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict
             op.infer(*avals, **params)
         except ShapeError as better:
             raise better from None
-        except Exception as other:  # the inputs are so wrong that inference fails too: the first error stands
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as other:  # the first error stands
             error.add_note(f"shape inference failed as well: {other}")
     error.add_note(f"in minigrad.{op.name} with {described}" + "".join(f", {k}={_short(v)}" for k, v in params.items()))
 
@@ -341,7 +346,8 @@ def _bind_extra(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) ->
     params = {k: v for k, v in params.items() if k not in missing}
     if len(args) != len(names):
         raise UnknownArrayError(
-            f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: {[*op.defaults]}"
+            f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: "
+            f"{[*op.defaults]}"
         )
     return args, params
 
@@ -355,7 +361,10 @@ def _mixed(op: Primitive, args: tuple[Any, ...]) -> str:
     where = ", ".join(
         f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}" for k, r in enumerate(raws) if type(r) in BACKENDS
     )
-    return f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), or make arrays tensors there with minigrad.tensor(a, device=…)"
+    return (
+        f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), "
+        "or make arrays tensors there with minigrad.tensor(a, device=…)"
+    )
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""Where to test a primitive: `domain(rng, shape)` gives float64 values at which its rules hold and are well conditioned."""
+"""Where to test a primitive: `domain(rng, shape)` gives float64 values at which its rules hold and are well "
+"conditioned.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:
     """True or False, evenly."""
-    return rng.random(shape) < 0.5
+    return rng.integers(2, size=shape).astype(bool)
 
 
 def some_shape(rng: Rng, least: int = 0, most: int = 4, side: int = 4) -> tuple[int, ...]:

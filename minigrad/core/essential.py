@@ -10,7 +10,8 @@ import numpy as np
 from minigrad.backend import backend_of, get_backend
 from minigrad.core.declare import primitive
 from minigrad.core.domains import Rng, reals, some_axes, some_shape
-from minigrad.core.tensor import Axis, Operand, Tensor, method
+from minigrad.core.methods import Axis, Operand
+from minigrad.core.tensor import Tensor, method
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import as_is, reduction
 
@@ -117,7 +118,8 @@ def reshape(x: Operand, shape: Any) -> Tensor:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
         raise ShapeError(
-            f"reshape: shape {old} has {size} elements, which do not fit {tuple(shape) if not isinstance(shape, int) else shape}"
+            f"reshape: shape {old} has {size} elements, which do not fit "
+            f"{tuple(shape) if not isinstance(shape, int) else shape}"
         )
     return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
 
@@ -148,7 +150,8 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
     shape, old = tuple(int(n) for n in shape), tuple(x.shape)
     if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
         raise ShapeError(
-            f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be equal or 1"
+            f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be "
+            "equal or 1"
         )
     return broadcast_to_(x, shape=shape)
 

@@ -54,7 +54,7 @@ class Modes:
         object.__setattr__(self, "watched", bool(self.watchers))
 
 
-MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())
+MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())  # noqa: B039  (Modes is immutable)
 
 
 class change(ContextDecorator):  # noqa: N801  (reads as a verb: `with change(recording=False):`)
@@ -76,7 +76,8 @@ class change(ContextDecorator):  # noqa: N801  (reads as a verb: `with change(re
     def __call__(self, func: F) -> F:
         if inspect.isgeneratorfunction(func) or inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
             raise TypeError(
-                f"{type(self).__name__} cannot decorate {func.__name__!r}: a generator or coroutine would hold the mode "
+                f"{type(self).__name__} cannot decorate {func.__name__!r}: a generator or coroutine would hold the "
+                "mode "
                 "while other code runs; use it as `with` around the statements instead"
             )
         return super().__call__(func)

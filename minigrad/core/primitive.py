@@ -1,8 +1,8 @@
 """Primitive: a forward function, declared once with one rule for each input.
 
 A rule asks for what it needs by argument name: `g` the cotangent (always first), `y` the output, any input or parameter
-of the forward, `like` the shape and dtype of the rule's own input, and in a variadic primitive `i`, the position of that
-input. What no rule of a tracked input names is not kept alive. `None` in place of a rule means no gradient.
+of the forward, `like` the shape and dtype of the rule's own input, and in a variadic primitive `i`, the position of
+that input. What no rule of a tracked input names is not kept alive. `None` in place of a rule means no gradient.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ class Pull(NamedTuple):
 
 
 class Primitive:
-    """One operation as the engine knows it. Made by `@primitive` (core/declare.py), which returns the function that users call.
+    """One operation as the engine knows it. Made by `@primitive` (core/declare.py), which returns the function that
+    users call.
 
     `kind` says how its result relates to its inputs: "map" is elementwise with broadcasting, "reduce" folds the axes in
-    its parameter `axes`, "view" rearranges, "opaque" is anything else; `c` is a map's expression in C, `infer` gives the
-    shape and dtype of a view or an opaque result from those of the inputs.
+    its parameter `axes`, "view" rearranges, "opaque" is anything else; `c` is a map's expression in C, `infer` gives
+    the shape and dtype of a view or an opaque result from those of the inputs.
     """
 
     __slots__ = (
-        "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kind", "name", "needs", "outputs",
-        "pulls", "quick", "rules", "samples", "show", "variadic",
+        "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kind", "name",
+        "needs", "outputs", "pulls", "quick", "rules", "samples", "show", "variadic",
     )  # fmt: skip
 
     def __init__(
@@ -94,11 +95,13 @@ class Primitive:
         clash = RESERVED & {*slots[1:], *self.defaults}
         if clash:
             raise DeclarationError(
-                f"primitive {self.name!r}: {sorted(clash)} are names of the contract and cannot name an input or parameter"
+                f"primitive {self.name!r}: {sorted(clash)} are names of the contract and cannot name an input or "
+                "parameter"
             )
         if self.rules and len(self.rules) != len(slots) - 1:
             raise DeclarationError(
-                f"primitive {self.name!r} has inputs {slots[1:]} but {len(self.rules)} rules; give one each, None for no gradient"
+                f"primitive {self.name!r} has inputs {slots[1:]} but {len(self.rules)} rules; give one each, None "
+                "for no gradient"
             )
         if self.kind == "reduce" and "axes" not in self.defaults:
             raise DeclarationError(f"primitive {self.name!r}: a reduce needs the keyword parameter `axes`")
@@ -125,7 +128,8 @@ class Primitive:
                 asks.append((name, ""))
             else:
                 raise DeclarationError(
-                    f"primitive {self.name!r}: a rule asks for {name!r}; it may ask for {[*slots, *self.defaults, 'like']}"
+                    f"primitive {self.name!r}: a rule asks for {name!r}; it may ask for "
+                    f"{[*slots, *self.defaults, 'like']}"
                 )
         return Pull(rule, tuple(asks))
 
@@ -177,7 +181,8 @@ class Primitive:
         except ValueError:
             named = ", ".join(f"{n} {s}" for n, s in zip((*self.inputs, *"…" * len(shapes)), shapes, strict=False))
             raise ShapeError(
-                f"{self.name}: shapes {named} do not broadcast: compared from the last axis on, two sizes must be equal or one of them 1; "
+                f"{self.name}: shapes {named} do not broadcast: compared from the last axis on, two sizes must be "
+                "equal or one of them 1; "
                 "reshape one of them, or add an axis with x[:, None]"
             ) from None
 

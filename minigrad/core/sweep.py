@@ -147,7 +147,8 @@ def seed(y: Tensor, cotangent: Any, argument: str) -> Any:
     if cotangent is None:
         if y.size != 1:
             raise ShapeError(
-                f"{argument}: the result has shape {y.shape}; without a cotangent only a single element can be differentiated: "
+                f"{argument}: the result has shape {y.shape}; without a cotangent only a single element can be "
+                "differentiated: "
                 f"pass {argument}= of that shape, or reduce first, with .sum() or .mean()"
             )
         return full_like(y._data, value=1, shape=y.shape, dtype=y.dtype)
@@ -189,7 +190,8 @@ def gradients(
     Args:
         y: the result to differentiate.
         xs: the tensors to differentiate with respect to.
-        cotangent: of the shape of `y`; may be left out when `y` has one element (then 1). When it is a tracked tensor and
+        cotangent: of the shape of `y`; may be left out when `y` has one element (then 1). When it is a tracked tensor
+        and
             `create_graph` is set, the result is differentiable with respect to it too.
         create_graph: record the computation of the gradients, so that they can be differentiated again, to any order.
         retain_graph: keep the graph for another pass; by default only when `create_graph` is set.

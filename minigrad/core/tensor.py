@@ -1,28 +1,27 @@
 """Tensor, Node and Leaf: a value, its place in the graph, and the place where a gradient lands.
 
 A Node points at its parents only, so a graph is never a cycle; it saves arrays and not Tensors. Arrays are frozen when
-they are stored and never written afterwards; "changing" a tensor rebinds it to a new array. The methods of Tensor are
-declared here for readers and type checkers, and bound by the ops that implement them (`method`).
+they are stored and never written afterwards; "changing" a tensor rebinds it to a new array. Tensor's methods
+that are operations are bound by the ops that implement them (`method`), and declared in `core/methods.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minigrad.backend import backend_of, get_backend
+from minigrad.core.methods import TensorMethods
 from minigrad.core.modes import MODES
 from minigrad.core.node import Leaf, Node
 from minigrad.errors import DeviceError, DtypeError, ShapeError
 
-Operand: TypeAlias = Any  # a Tensor, a backend's array, a Python or NumPy scalar; a symbol in formulas
-Axis: TypeAlias = "int | Sequence[int] | None"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """An n-dimensional array that remembers how it was computed. Made by `minigrad.tensor`, never written in place.
 
     Every operator and method has NumPy's name and meaning. Python and NumPy scalars are weak (they do not change a
@@ -50,15 +49,15 @@ class Tensor:
     # ---- what it is
     @property
     def data(self) -> Any:
-        """The backend's array, as a read-only view. Setting it (leaves only) copies; shape, dtype and device must agree."""
+        """The backend's array, as a read-only view. Setting it (leaves only) copies; shape, dtype and device must "
+        "agree.
+        """
         return self._data[...] if self._data.ndim else self._data.view()
 
     @data.setter
     def data(self, value: Any) -> None:
         if not self.is_leaf:
-            raise RuntimeError(
-                f"data: this tensor was computed by {self._node.op.name!r}; only a leaf can be given new data"  # type: ignore[union-attr]  # not a leaf, so it has a node
-            )
+            raise RuntimeError("data: this tensor was computed by an operation; only a leaf can be given new data")
         raw = value._data if isinstance(value, Tensor) else value
         backend = backend_of(self._data)
         if not isinstance(raw, backend.array_type):
@@ -68,7 +67,8 @@ class Tensor:
                 raw = backend.asarray(raw, None, self.device)
             else:
                 raise DeviceError(
-                    f"data: the new value lives on {backend_of(raw).device_of(raw)!r}, this tensor on {self.device!r}; use .to()"
+                    f"data: the new value lives on {backend_of(raw).device_of(raw)!r}, this tensor on "
+                    f"{self.device!r}; use .to()"
                 )
         if raw.shape != self.shape:
             raise ShapeError(f"data: the new value has shape {raw.shape}, this tensor {self.shape}; they must be equal")
@@ -155,7 +155,8 @@ class Tensor:
     # ---- taking it out
     def numpy(self) -> np.ndarray[Any, np.dtype[Any]]:
         """A writable copy on the host."""
-        return backend_of(self._data).to_host(self._data)
+        host: np.ndarray[Any, np.dtype[Any]] = backend_of(self._data).to_host(self._data)
+        return host
 
     def item(self) -> Any:
         """The one element, as a Python number."""
@@ -274,54 +275,6 @@ class Tensor:
     def __reduce__(self) -> Any:
         raise TypeError("tensors are not pickled; save them with minigrad.save, which writes safetensors")
 
-    if TYPE_CHECKING:  # bound by their ops through `method`; tests/test_methods.py compares the signatures
-
-        def __add__(self, other: Operand) -> Tensor: ...
-        def __radd__(self, other: Operand) -> Tensor: ...
-        def __sub__(self, other: Operand) -> Tensor: ...
-        def __rsub__(self, other: Operand) -> Tensor: ...
-        def __mul__(self, other: Operand) -> Tensor: ...
-        def __rmul__(self, other: Operand) -> Tensor: ...
-        def __truediv__(self, other: Operand) -> Tensor: ...
-        def __rtruediv__(self, other: Operand) -> Tensor: ...
-        def __pow__(self, other: Operand) -> Tensor: ...
-        def __rpow__(self, other: Operand) -> Tensor: ...
-        def __matmul__(self, other: Operand) -> Tensor: ...
-        def __rmatmul__(self, other: Operand) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __eq__(self, other: Operand) -> Tensor: ...  # type: ignore[override]  # elementwise, as in NumPy
-        def __ne__(self, other: Operand) -> Tensor: ...  # type: ignore[override]
-        def __lt__(self, other: Operand) -> Tensor: ...
-        def __le__(self, other: Operand) -> Tensor: ...
-        def __gt__(self, other: Operand) -> Tensor: ...
-        def __ge__(self, other: Operand) -> Tensor: ...
-        def __and__(self, other: Operand) -> Tensor: ...
-        def __or__(self, other: Operand) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __getitem__(self, index: Any) -> Tensor: ...
-        @property
-        def T(self) -> Tensor: ...
-        @property
-        def mT(self) -> Tensor: ...
-        def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def var(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor: ...
-        def std(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor: ...
-        def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def any(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def all(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
-        def prod(self, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def transpose(self, *axes: Any) -> Tensor: ...
-        def flatten(self) -> Tensor: ...
-        def squeeze(self, axis: Axis = None) -> Tensor: ...
-        def astype(self, dtype: Any) -> Tensor: ...
-        def to(self, device: str) -> Tensor: ...
-        def clip(self, min: Operand = None, max: Operand = None) -> Tensor: ...
-
 
 BOXES: set[type] = {Tensor}  # the box types; Parameter and Buffer add themselves
 
@@ -348,7 +301,7 @@ def box(array: Any, node: Node | None) -> Tensor:
 def freeze(array: Any) -> Any:
     """Freeze an array of any backend in place and return it; NumPy scalars become 0-d arrays first."""
     if type(array) is np.ndarray:
-        array.setflags(False)
+        array.setflags(False)  # type: ignore[call-arg]  # by position, which takes half the time
         return array
     if isinstance(array, np.generic):
         return freeze(np.asarray(array))
@@ -359,7 +312,8 @@ def leaf(array: Any) -> Leaf:
     """A new leaf node for `array`, which must be of a floating dtype."""
     if array.dtype.kind != "f":
         raise DtypeError(
-            f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with astype('float64')"
+            f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with "
+            "astype('float64')"
         )
     return Leaf(array)
 

@@ -62,7 +62,8 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0)."""
     axes = normalize_axes(x, axis, "log_softmax")
     shifted = x - _peak(x, axes)
-    return shifted - log(sum_(exp(shifted), axes=axes, keepdims=True))
+    normalizer: Tensor = log(sum_(exp(shifted), axes=axes, keepdims=True))
+    return shifted - normalizer
 
 
 @composite
@@ -77,7 +78,8 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @method("prod")
 @composite
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over `axis`, multiplied up in pairs: no division, so its gradients are exact with any number of zeros.
+    """The product over `axis`, multiplied up in pairs: no division, so its gradients are exact with any number of
+    zeros.
 
     Example:
         >>> import minigrad as mg
@@ -140,7 +142,8 @@ def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
         and not 0 <= int(labels._data.min()) <= int(labels._data.max()) < classes
     ):
         raise BoundsError(
-            f"one_hot: labels from {labels._data.min()} to {labels._data.max()} do not fit {classes} classes, 0 to {classes - 1}"
+            f"one_hot: labels from {labels._data.min()} to {labels._data.max()} do not fit {classes} classes, 0 to "
+            f"{classes - 1}"
         )
     device = labels.device if isinstance(labels, Tensor) else None
     return astype(equal(reshape_(labels, shape=(*labels.shape, 1)), arange(classes, device=device)), dtype)

@@ -107,7 +107,8 @@ def pad(x: Operand, widths: tuple[tuple[int, int], ...], value: float = 0.0) -> 
     pairs = tuple((int(a), int(b)) for a, b in widths)
     if len(pairs) != len(x.shape) or min((min(p) for p in pairs), default=0) < 0:
         raise ShapeError(
-            f"pad: widths {widths} must give two numbers, not negative, for each of the {len(x.shape)} axes of shape {tuple(x.shape)}"
+            f"pad: widths {widths} must give two numbers, not negative, for each of the {len(x.shape)} axes of shape "
+            f"{tuple(x.shape)}"
         )
     return pad_(x, widths=pairs, value=float(value)) if any(map(any, pairs)) else x
 
@@ -151,12 +152,14 @@ def conv2d(
     """
     if len(x.shape) != 4 or len(weight.shape) != 4:
         raise ShapeError(
-            f"conv2d: x {tuple(x.shape)} must be (n, c, h, w) and weight {tuple(weight.shape)} (out, c / groups, kh, kw)"
+            f"conv2d: x {tuple(x.shape)} must be (n, c, h, w) and weight {tuple(weight.shape)} (out, c / groups, kh, "
+            "kw)"
         )
     (n, c, _, _), (out, per_group, kh, kw) = x.shape, weight.shape
     if c != per_group * groups or out % groups:
         raise ShapeError(
-            f"conv2d: x has {c} channels and weight takes {per_group} in each of {groups} groups with {out} outputs; these do not fit"
+            f"conv2d: x has {c} channels and weight takes {per_group} in each of {groups} groups with {out} outputs; "
+            "these do not fit"
         )
     (sh, sw), (ph, pw), (dh, dw) = pairs(stride, "stride"), pairs(padding, "padding", 0), pairs(dilation, "dilation")
     x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
@@ -193,7 +196,8 @@ def max_pool2d(
     ph, pw = pairs(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
         raise ArgumentError(
-            f"padding: {(ph, pw)} must be at most half of kernel_size {(kh, kw)}, or a window could lie in the padding alone"
+            f"padding: {(ph, pw)} must be at most half of kernel_size {(kh, kw)}, or a window could lie in the "
+            "padding alone"
         )
     x = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), -math.inf)
     n, c, h, w = x.shape

@@ -32,7 +32,8 @@ def arange(
     start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None
 ) -> Tensor:
     """Numbers from `start` up to `stop` (from 0 up to `start` when that is given alone) in steps of `step`."""
-    return tensor(np.arange(0 if stop is None else start, start if stop is None else stop, step, dtype), device=device)
+    first, last = (0, start) if stop is None else (start, stop)
+    return tensor(np.arange(first, last, step, dtype=dtype), device=device)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: str | None = None) -> Tensor:

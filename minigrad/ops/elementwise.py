@@ -208,8 +208,9 @@ def keep(xp: Any, x: Operand, mask: Operand) -> Any:
 def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
     """a where `condition` holds, b elsewhere.
 
-    Only the cotangent is masked, not the computation of the branch that is not taken: if that branch divides by zero, its
-    inf can still meet a 0 further up and become NaN. Mask its *input* too (the double where), or use `minigrad.safe`.
+    Only the cotangent is masked, not the computation of the branch that is not taken: if that branch divides by zero,
+    its inf can still meet a 0 further up and become NaN. Mask its *input* too (the double where), or use
+    `minigrad.safe`.
     """
     return xp.where(condition, a, b)
 
@@ -258,7 +259,8 @@ def clip_(xp: Any, x: Operand, low: Operand, high: Operand) -> Any:
 
 @method("clip")
 def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
-    """x held between `min` and `max` (numbers or arrays, None for no bound); the derivative is 0 on the edge and beyond.
+    """x held between `min` and `max` (numbers or arrays, None for no bound); the derivative is 0 on the edge and
+    beyond.
 
     Example:
         >>> import minigrad as mg

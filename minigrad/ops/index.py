@@ -31,7 +31,7 @@ def _index(spec: Spec, arrays: tuple[Any, ...] = ()) -> Any:
 
 
 def _shape(x: Any, spec: Spec) -> tuple[int, ...]:
-    return np.broadcast_to(np.empty(()), x.shape)[_index(spec)].shape
+    return tuple(np.broadcast_to(np.empty(()), x.shape)[_index(spec)].shape)
 
 
 _SPECS: tuple[tuple[tuple[int, ...], Spec], ...] = (
@@ -95,7 +95,8 @@ def _case_gather(rng: Rng) -> Sample:
 def _gathered(x: Any, *indices: Any, spec: Spec) -> Any:
     if any(getattr(i, "dtype", None) == np.bool_ for i in indices):
         raise TypeError(
-            "getitem: the shape of a boolean-mask selection depends on the values, so it cannot be known beforehand; use where(mask, x, 0)"
+            "getitem: the shape of a boolean-mask selection depends on the values, so it cannot be known beforehand; "
+            "use where(mask, x, 0)"
         )
     stand_ins = tuple(np.zeros(i.shape, np.intp) for i in indices)
     return np.broadcast_to(np.empty(()), x.shape)[_index(spec, stand_ins)].shape, x.dtype
@@ -164,7 +165,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             spec.append(int(entry))
         else:
             raise TypeError(
-                f"getitem: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or booleans"
+                f"getitem: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or "
+                "booleans"
             )
     if arrays:
         return gather_(x, *arrays, spec=tuple(spec))

@@ -20,7 +20,8 @@ def _infer_matmul(a: Any, b: Any) -> Any:
     if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
         raise ShapeError(
             f"matmul: shapes a {tuple(a.shape)} and b {tuple(b.shape)} do not fit: the last axis of a ({a.shape[-1]}) "
-            f"and the second last of b ({b.shape[-2] if len(b.shape) > 1 else b.shape[0]}) must be equal; transpose one of them?"
+            f"and the second last of b ({b.shape[-2] if len(b.shape) > 1 else b.shape[0]}) must be equal; transpose "
+            "one of them?"
         )
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -72,7 +73,8 @@ def matmul(a: Operand, b: Operand) -> Tensor:
         return matmul_(a, b)
     if not ndim_a or not ndim_b:
         raise ShapeError(
-            f"matmul: operands of shape {getattr(a, 'shape', ())} and {getattr(b, 'shape', ())}; it takes no scalars, use * for those"
+            f"matmul: operands of shape {getattr(a, 'shape', ())} and {getattr(b, 'shape', ())}; it takes no "
+            "scalars, use * for those"
         )
     row, column = ndim_a == 1, ndim_b == 1
     a = expand_dims(a, 0) if row else a

@@ -99,11 +99,11 @@ class Deviations(NamedTuple):
 def deviations(x: Operand, axis: Axis = None) -> Deviations:
     """The deviations of `x` from its mean over `axis`, and their mean and variance, to the last digit.
 
-    The mean of values far from 0 is rounded: for float32 values around a million it is off by up to 0.03. So x is shifted
-    by that rounded mean, a constant, and what is left is measured: r = mean(d), var = mean(d²) - r² (shifted data with
-    a correcting term: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician
-    37(3), 1983). d - r and var do not depend on the shift, so no gradient flows through it; it is the first element where
-    that lies within rounding of the mean, so that a constant input has deviations of exactly 0.
+    The mean of values far from 0 is rounded: for float32 values around a million it is off by up to 0.03. So x is
+    shifted by that rounded mean, a constant, and what is left is measured: r = mean(d), var = mean(d²) - r² (shifted
+    data with a correcting term: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", The American
+    Statistician 37(3), 1983). d - r and var do not depend on the shift, so no gradient flows through it; it is the
+    first element where that lies within rounding of the mean, so that a constant input has deviations of exactly 0.
 
     Returns:
         Deviations (d, r, var, shift): d of the shape of `x`, the others with 1 for each axis that was reduced.
@@ -151,14 +151,16 @@ def _degrees(x: Any, axes: tuple[int, ...], correction: float, op: str) -> None:
     n = _count(x, axes)
     if n - correction <= 0:
         raise ArgumentError(
-            f"{op}: {n} elements along the reduced axes of shape {tuple(x.shape)} with correction={correction} leave {n - correction} "
+            f"{op}: {n} elements along the reduced axes of shape {tuple(x.shape)} with correction={correction} leave "
+            f"{n - correction} "
             "degrees of freedom; at least something above 0 is needed"
         )
 
 
 @method("var")
 def var(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """The variance over `axis`, divided by n - correction; two-pass with a correcting term, never negative beyond rounding.
+    """The variance over `axis`, divided by n - correction; two-pass with a correcting term, never negative beyond
+    rounding.
 
     Raises:
         AxisError: an axis that `x` does not have.

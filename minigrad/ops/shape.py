@@ -118,7 +118,8 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Tensor:
     wrong = [i for i in axes if x.shape[i] != 1]
     if wrong:
         raise ShapeError(
-            f"squeeze: axis {wrong[0]} of shape {tuple(x.shape)} has size {x.shape[wrong[0]]}, only axes of size 1 can go"
+            f"squeeze: axis {wrong[0]} of shape {tuple(x.shape)} has size {x.shape[wrong[0]]}, only axes of size 1 "
+            "can go"
         )
     return reshape_(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
