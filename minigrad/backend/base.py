@@ -100,6 +100,11 @@ class Backend(ABC):
         their dtype unless `dtype` names a wider one for the result, integers give what the library gives.
         """
 
+    def extremum(self, a: Array, axes: Ints, keepdims: bool, largest: bool) -> Array:
+        """The largest (or smallest) element over `axes` (not negative), always an array."""
+        xp = self.xp
+        return xp.asarray((xp.max if largest else xp.min)(a, axis=axes, keepdims=keepdims))
+
     @abstractmethod
     def keep(self, x: Array, mask: Array) -> Array:
         """`x` where the boolean `mask` holds, exactly +0 elsewhere (an infinity or NaN under the mask too)."""

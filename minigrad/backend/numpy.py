@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend.base import Array, Backend, Ints, Transfers, out_of_bounds, window_layout, words_needed
 from minigrad.backend.philox import joined
-from minigrad.backend.sums import accurate_sum
+from minigrad.backend.sums import FEW, accurate_sum, over_few
 from minigrad.errors import DtypeError, ShapeError
 
 _reduce: Any = np.add.reduce
@@ -71,6 +72,12 @@ class NumpyBackend(Backend):
         if dtype is not None:
             y = y.astype(dtype, copy=False)
         return y if type(y) is _ndarray else _asarray(y)
+
+    def extremum(self, a: Array, axes: Ints, keepdims: bool, largest: bool) -> Array:
+        if a.size > _SMALL and 0 < prod(a.shape[i] for i in axes) <= FEW and axes != (a.ndim - 1,):
+            y = over_few(np.maximum if largest else np.minimum, a, axes)
+            return np.expand_dims(y, axes) if keepdims else y
+        return super().extremum(a, axes, keepdims, largest)
 
     def keep(self, x: Array, mask: Array) -> Array:
         integers = _KEEP_AS.get(x.dtype.char)

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.core import Operand, Tensor, full_like, method, primitive
-from minigrad.core.domains import booleans, distinct, nonzero, positive, reals, unit
+from minigrad.core.domains import between, booleans, distinct, nonzero, positive, reals, unit
 from minigrad.notation import fn
 
 
@@ -219,7 +219,7 @@ def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
     lambda g, a, b: keep(g, a > b) + keep(0.5 * g, a == b),
     lambda g, a, b: keep(g, b > a) + keep(0.5 * g, a == b),
     show=fn("max", r"\max"),
-    samples=(distinct, distinct),
+    samples=(distinct, between),
     c="{a} > {b} || {a} != {a} ? {a} : {b}",
 )
 def maximum(xp: Any, a: Operand, b: Operand) -> Any:
@@ -231,7 +231,7 @@ def maximum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, a, b: keep(g, a < b) + keep(0.5 * g, a == b),
     lambda g, a, b: keep(g, b < a) + keep(0.5 * g, a == b),
     show=fn("min", r"\min"),
-    samples=(distinct, distinct),
+    samples=(distinct, between),
     c="{a} < {b} || {a} != {a} ? {a} : {b}",
 )
 def minimum(xp: Any, a: Operand, b: Operand) -> Any:
@@ -244,11 +244,7 @@ def minimum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, x, low: keep(g, x < low),
     lambda g, x, high: keep(g, x > high),
     show=fn("clip"),
-    samples=(
-        distinct,
-        lambda rng, shape: rng.uniform(-1.99, -1.01, shape),
-        lambda rng, shape: rng.uniform(1.01, 1.99, shape),
-    ),
+    samples=(distinct, lambda rng, shape: between(rng, shape) - 1.04, lambda rng, shape: between(rng, shape) + 1.04),
     c="{x} < {low} ? {low} : {x} > {high} ? {high} : {x}",
     name="clip",
 )

@@ -130,8 +130,10 @@ def _case_eigh(rng: Rng) -> Sample:
     name="eigh",
 )
 def eigh_(xp: Any, x: Operand) -> Any:
-    """Eigenvalues and eigenvectors of the symmetric parts of matrices."""
-    return tuple(xp.linalg.eigh(0.5 * (x + xp.swapaxes(x, -1, -2))))
+    """Eigenvalues and eigenvectors of the symmetric parts of matrices; those of float16 are computed in float32."""
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x
+    w, v = xp.linalg.eigh(0.5 * (wide + xp.swapaxes(wide, -1, -2)))
+    return w.astype(x.dtype, copy=False), v.astype(x.dtype, copy=False)
 
 
 class Eigh(NamedTuple):

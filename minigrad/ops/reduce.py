@@ -216,7 +216,7 @@ def _extremum_rule(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool
 )
 def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The largest element over `axes`."""
-    return xp.asarray(xp.max(x, axis=axes, keepdims=keepdims))
+    return backend_of(x).extremum(x, axes, keepdims, largest=True)
 
 
 @primitive(
@@ -229,7 +229,7 @@ def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) 
 )
 def min_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The smallest element over `axes`."""
-    return xp.asarray(xp.min(x, axis=axes, keepdims=keepdims))
+    return backend_of(x).extremum(x, axes, keepdims, largest=False)
 
 
 def _nonempty(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
