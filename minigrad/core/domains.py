@@ -40,6 +40,11 @@ def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
     ).reshape(shape)
 
 
+def between(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """No value within 0.01 of one of `distinct` with up to some 100 elements: for the other operand of a comparison."""
+    return (rng.integers(-25, 26, shape) + 0.0) * 0.04 + rng.uniform(-0.005, 0.005, shape)
+
+
 def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:
     """True or False, evenly."""
     return rng.integers(2, size=shape).astype(bool)

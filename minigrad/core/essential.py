@@ -11,6 +11,7 @@ from minigrad.backend import backend_of, get_backend
 from minigrad.core.declare import primitive
 from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.methods import Axis, Operand
+from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import as_is, reduction
@@ -198,10 +199,15 @@ def full_like(xp: Any, x: Operand, *, value: float, shape: tuple[int, ...], dtyp
     return xp.full(shape, value, dtype)
 
 
+def _case_transfer(rng: Rng) -> Sample:
+    here = MODES.get().device or "numpy"
+    return (reals(rng, some_shape(rng)),), {"device": here, "source": here}
+
+
 @primitive(
     lambda g, device, source: transfer(g, device=source, source=device),
     show=as_is,
-    samples=lambda rng: ((reals(rng, some_shape(rng)),), {"device": "numpy", "source": "numpy"}),
+    samples=_case_transfer,
     kind="opaque",
     infer=lambda x, *, device, source: (x.shape, x.dtype),
 )
