@@ -40,9 +40,14 @@ def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
     ).reshape(shape)
 
 
+def apart(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Anything in [-2, 2] that is not within 0.01 of a value of `between`: one operand of a comparison."""
+    return (rng.integers(-50, 50, shape) + 0.5) * 0.04 + rng.uniform(-0.005, 0.005, shape)
+
+
 def between(rng: Rng, shape: tuple[int, ...]) -> Array:
-    """No value within 0.01 of one of `distinct` with up to some 100 elements: for the other operand of a comparison."""
-    return (rng.integers(-25, 26, shape) + 0.0) * 0.04 + rng.uniform(-0.005, 0.005, shape)
+    """Anything in [-1, 1] that is not within 0.01 of a value of `apart`: the other operand of a comparison."""
+    return rng.integers(-25, 26, shape) * 0.04 + rng.uniform(-0.005, 0.005, shape)
 
 
 def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.core import Operand, Tensor, full_like, method, primitive
-from minigrad.core.domains import between, booleans, distinct, nonzero, positive, reals, unit
+from minigrad.core.domains import apart, between, booleans, distinct, nonzero, positive, reals, unit
 from minigrad.notation import fn
 
 
@@ -194,6 +194,8 @@ def sigmoid(xp: Any, x: Operand) -> Any:
 @primitive(lambda g, mask: keep(g, mask), None, show=fn("keep"), samples=(reals, booleans), c="{mask} ? {x} : 0")
 def keep(xp: Any, x: Operand, mask: Operand) -> Any:
     """x where the boolean `mask` holds, exactly 0 elsewhere, even under an inf or NaN. Its own adjoint."""
+    if type(mask) is not bool and (not hasattr(mask, "dtype") or mask.dtype.kind != "b"):
+        mask = mask != 0  # backends multiply bits by the mask, which must be 0 or 1
     return backend_of(x).keep(x, mask)
 
 
@@ -219,7 +221,7 @@ def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
     lambda g, a, b: keep(g, a > b) + keep(0.5 * g, a == b),
     lambda g, a, b: keep(g, b > a) + keep(0.5 * g, a == b),
     show=fn("max", r"\max"),
-    samples=(distinct, between),
+    samples=(apart, between),
     c="{a} > {b} || {a} != {a} ? {a} : {b}",
 )
 def maximum(xp: Any, a: Operand, b: Operand) -> Any:
@@ -231,7 +233,7 @@ def maximum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, a, b: keep(g, a < b) + keep(0.5 * g, a == b),
     lambda g, a, b: keep(g, b < a) + keep(0.5 * g, a == b),
     show=fn("min", r"\min"),
-    samples=(distinct, between),
+    samples=(apart, between),
     c="{a} < {b} || {a} != {a} ? {a} : {b}",
 )
 def minimum(xp: Any, a: Operand, b: Operand) -> Any:
@@ -244,7 +246,7 @@ def minimum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, x, low: keep(g, x < low),
     lambda g, x, high: keep(g, x > high),
     show=fn("clip"),
-    samples=(distinct, lambda rng, shape: between(rng, shape) - 1.04, lambda rng, shape: between(rng, shape) + 1.04),
+    samples=(apart, lambda rng, shape: between(rng, shape) - 1.04, lambda rng, shape: between(rng, shape) + 1.04),
     c="{x} < {low} ? {low} : {x} > {high} ? {high} : {x}",
     name="clip",
 )

@@ -1,0 +1,143 @@
+"""The registry of primitives as a table: what the tests of the engine run over, and where they run it.
+
+A primitive enters by being declared; nothing is listed here but what has no gradient, each with the reason.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from house import ROOT, library
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minigrad as mg
+
+Array = np.ndarray[Any, Any]
+Shapes = tuple[tuple[int, ...], ...]
+
+for _name, _path in library().items():  # a primitive is registered when its module is imported
+    if "@primitive" in (ROOT / _path).read_text(encoding="utf-8"):
+        import_module(_name)
+
+OPS: dict[str, Any] = {
+    name: op for name, op in mg.check.primitives().items() if op.forward.__module__.startswith("minigrad.")
+}
+TRACKED = [name for name, op in OPS.items() if op.differentiable]
+
+UNTRACKED = {
+    **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), "a boolean result"),
+    **dict.fromkeys(("logical_not", "logical_and", "logical_or", "isfinite", "any", "all"), "a boolean result"),
+    "diagonal_mask": "a boolean result",
+    "argmax": "a position",
+    "truncated": "integers and booleans",
+    "full": "made from a shape alone",
+    **dict.fromkeys(("random_bits", "unit_float32", "unit_float64", "bounded"), "random words, and what is made of them"),
+    "sorting_order": "positions",
+    "near_mean": "a shift that what is computed from it does not depend on",
+    "stop_gradient": "that is what it is for",
+}
+"""Primitives whose result is never tracked, and why."""
+
+NO_RULE = {
+    ("keep", "mask"): "a boolean input",
+    ("where", "condition"): "a boolean input",
+    ("gather", "indices"): "positions",
+    ("scatter_add", "indices"): "positions",
+    ("stop_gradient", "x"): "that is what it is for",
+}
+"""Inputs without a rule in primitives that have one, and why."""
+
+FLOATS = ("float16", "float32", "float64")
+
+
+def examples(of_hundred: int) -> int:
+    """How many examples: `of_hundred` in CI, 25 times as many in the long form."""
+    return settings.default.max_examples * of_hundred // 100  # type: ignore[union-attr]
+
+
+def shaped(op: Any) -> bool:
+    """Whether the declaration gives a domain for each input, so that shapes are drawn here."""
+    return not callable(op.samples)
+
+
+def broadcastable(n: int) -> st.SearchStrategy[Shapes]:
+    """Shapes for n inputs that broadcast: 0 to 4 axes with sides 0 to 4, at most 100 elements together."""
+    return (
+        hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=4, max_side=4)
+        .filter(lambda s: math.prod(s.result_shape) <= 100)
+        .map(lambda s: tuple(s.input_shapes))
+    )
+
+
+@cache
+def drawn(n: int, how_many: int) -> tuple[Shapes, ...]:
+    """`how_many` such shapes as a list, the same in every run, for tables that are too wide for hypothesis itself."""
+    rng, out = np.random.default_rng(n), []
+    while len(out) < how_many:
+        whole = tuple(int(k) for k in rng.integers(1, 5, rng.integers(0, 4)))
+        out.append(
+            tuple(
+                tuple(1 if rng.random() < 0.2 else k for k in whole[int(rng.integers(0, len(whole) + 1)) :])
+                for _ in range(n)
+            )
+        )
+    return tuple(out)
+
+
+def points(op: Any, how_many: int, seed: int = 0) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Arguments and parameters to run a primitive at, host arrays."""
+    rng = np.random.default_rng(seed)
+    for k in range(how_many):
+        yield mg.check.sample(op, rng, drawn(len(op.samples), how_many)[k] if shaped(op) else None)
+
+
+def run(op: Any, args: Sequence[Any], params: dict[str, Any], cotangent: Callable[[Any], Array] | None = None) -> Any:
+    """Outputs and gradients, as host arrays, of a primitive at tensors; those without a rule get None.
+
+    `args` are host arrays or tensors (leaves), the cotangent is random unless given.
+    """
+    tensors = [a if isinstance(a, mg.Tensor) else mg.tensor(a) for a in args]
+    for k, t in enumerate(tensors):
+        if op.pull_for(k)[0] is not None and t.dtype.kind == "f":
+            t.requires_grad = True
+    out = op.call(*tensors, **params)
+    ys = out if isinstance(out, tuple) else (out,)
+    draw = np.random.default_rng(1)
+    for y in ys:
+        if y.requires_grad:
+            u = draw.uniform(0.5, 1.5, y.shape) if cotangent is None else cotangent(y)
+            y.backward(mg.tensor(u, dtype=y.dtype), retain_graph=True)
+    return [y.numpy() for y in ys], [None if t.grad is None else t.grad for t in tensors]
+
+
+def dtype_combinations(op: Any, args: Sequence[Any]) -> Iterator[tuple[str, ...]]:
+    """Every combination of float dtypes for the floating inputs of a primitive."""
+    kinds = [FLOATS if a.dtype.kind == "f" else (str(a.dtype),) for a in args]
+    if op.variadic and len(args) > 2:
+        kinds = [k if i < 2 else k[-1:] for i, k in enumerate(kinds)]
+    yield from itertools.product(*kinds)
+
+
+def cast(args: Sequence[Any], dtypes: Sequence[str]) -> list[Array]:
+    return [np.asarray(a).astype(d) for a, d in zip(args, dtypes, strict=True)]
+
+
+@contextmanager
+def with_rule(op: Any, k: int, rule: Callable[..., Any]) -> Iterator[None]:
+    """Input number k pulled back by another rule, which takes what the declared one takes: a fault put in by hand."""
+    pulls, quick = op.pulls, op.quick
+    op.pulls = (*pulls[:k], pulls[k]._replace(rule=rule), *pulls[k + 1 :])
+    op.quick = None if quick is None else op._quick()
+    try:
+        yield
+    finally:
+        op.pulls, op.quick = pulls, quick
