@@ -1,0 +1,290 @@
+"""A picture as DOT: boxes, clusters, lines, colours and the legend, built with `graphviz.Digraph`.
+
+Only how it looks is decided here. Every name that reaches DOT is quoted by the library or escaped by `labels`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from minigrad.graph import labels
+from minigrad.graph.fold import Box, Line, Picture, fold, open_scopes
+from minigrad.graph.formulas import describe
+from minigrad.graph.labels import MONO, SANS, block, font, table
+from minigrad.graph.nodes import Cotangent, Node, Scope, ancestors
+from minigrad.graph.view import View
+
+if TYPE_CHECKING:
+    import graphviz
+
+LEGEND = {
+    "input": "input", "parameter": "parameter", "buffer": "buffer", "constant": "constant", "op": "operation",
+    "layer": "layer", "composite": "composite", "random": "random draw", "update": "state update",
+    "backward": "cotangent", "missing": "not computed",
+}  # fmt: skip
+
+
+def draw(nodes: dict[str, Node], scopes: dict[str, Scope], view: View) -> graphviz.Digraph:
+    """The graph as a `graphviz.Digraph`."""
+    return _Drawing(nodes, scopes, view).dot()
+
+
+def grad_id(box: Box) -> str:
+    """The DOT name of a box's cotangent; no other name has a space in it."""
+    return f"{box.id} grad"
+
+
+class _Drawing:
+    def __init__(self, nodes: dict[str, Node], scopes: dict[str, Scope], view: View) -> None:
+        self.nodes, self.scopes, self.view, self.colours = nodes, scopes, view, view.colours
+        self.picture: Picture = fold(nodes, scopes, view.depth)
+        self.sweeps = len({c.sweep for n in nodes.values() for c in n.cotangents})
+        self.used: dict[str, None] = {}  # kinds in the picture, for the legend
+        self.forward, self.back = view.passes != "backward", view.passes != "forward"
+
+    def dot(self) -> graphviz.Digraph:
+        import graphviz  # only a drawing needs it
+
+        c = self.colours
+        dot = graphviz.Digraph(
+            "minigrad",
+            graph_attr={
+                "rankdir": self.view.direction, "bgcolor": c.page, "fontname": SANS, "fontcolor": c.faint, "nodesep": "0.25",
+                "ranksep": "0.35", "pad": "0.2", "labelloc": "b", "tooltip": " ",
+            },
+            node_attr={
+                "shape": "box", "style": "rounded,filled", "fontname": SANS, "fontsize": "12", "fontcolor": c.text,
+                "margin": "0.09,0.045", "height": "0.25", "width": "0.3", "penwidth": "1.1",
+            },
+            edge_attr={
+                "color": c.edge, "fontname": MONO, "fontsize": "9.5", "fontcolor": c.text, "arrowsize": "0.65",
+                "penwidth": "1.1",
+            },
+        )  # fmt: skip
+        within: dict[str, list[Box]] = {}
+        for box in self.picture.boxes.values():
+            within.setdefault(box.cluster, []).append(box)
+        opened = open_scopes(self.picture, self.scopes)
+        inside: dict[str, list[Any]] = {}
+        for path in reversed(opened):  # inner ones first, since graphviz copies a subgraph when it is added
+            cluster = graphviz.Digraph(f"cluster_{path}", graph_attr=self._cluster(path))
+            self._fill(cluster, within.get(path, []), inside.get(path, []))
+            inside.setdefault(self.scopes[path].parent, []).insert(0, cluster)
+        self._fill(dot, within.get("", []), inside.get("", []))
+        for line in self.picture.lines:
+            if self.forward:
+                self._forward_line(dot, line)
+            if self.back and line.reached:
+                self._backward_line(dot, line)
+        dot.graph_attr["label"] = self._legend()
+        return dot
+
+    def _fill(self, dot: Any, boxes: list[Box], clusters: list[Any]) -> None:
+        for box in boxes:
+            if self.forward:
+                self._box(dot, box)
+            if self.back and (box.reached or box.tracked_leaf):
+                self._gradient(dot, box)
+                if self.forward:
+                    dot.body.append(f"\t{{rank=same; {dot._quote(box.id)}; {dot._quote(grad_id(box))}}}\n")
+        for cluster in clusters:
+            dot.subgraph(cluster)
+
+    def _cluster(self, path: str) -> dict[str, str]:
+        scope, c = self.scopes[path], self.colours
+        fill, border = c.clusters[(len(ancestors(path, self.scopes)) - 1) % len(c.clusters)]
+        name = labels.short(labels.visible(scope.title))
+        detail = labels.short(labels.visible(scope.detail), labels.LINE)
+        text = font(name, 11, c.text, bold=True) + (
+            font(f"  {detail}", 10, c.faint) if detail not in ("", name) else ""
+        )
+        return {
+            "label": f"<{text}>", "labeljust": "l", "labelloc": "t", "style": "rounded,filled", "fillcolor": fill,
+            "color": border, "margin": "10", "tooltip": labels.tooltip(scope.title),
+        }  # fmt: skip
+
+    # ---- boxes
+
+    def _box(self, dot: Any, box: Box) -> None:
+        kind = box.scope.kind if box.scope else box.node.kind if box.node else ""
+        kind = "composite" if kind == "backward" else kind
+        rows = list(self._scope_rows(box) if box.scope else self._node_rows(box.members[0]))
+        self.used.setdefault(kind)
+        fill, border = self.colours.fills[kind]
+        extra = {}
+        if kind == "constant" and len(rows) == 1:
+            extra = {"color": fill, "margin": "0.05,0.02"}
+        elif kind == "update":
+            extra = {"style": "rounded,filled,dashed"}
+        elif box.scope is not None:
+            extra = {"penwidth": "1.6"}
+        dot.node(box.id, table(rows), fillcolor=fill, tooltip=self._tooltip(box), **{"color": border, **extra})
+
+    def _node_rows(self, node: Node) -> Iterator[str]:
+        c, show = self.colours, self.view.show
+        scalar = node.kind == "constant" and node.dtype is None
+        if scalar:
+            yield font(labels.number(node.value) if node.value is not None else "number", 10, c.text, MONO)
+            return
+        label = labels.short(labels.visible(node.label)) if node.label else ""
+        what = {"op": node.op, "random": node.op, "update": "update"}.get(node.kind) or ""
+        yield font(label or what or node.kind, 12, c.text, bold=True)
+        if "formula" in show and node.kind in ("op", "random"):
+            describe(node, self.nodes)
+            if node.formula:
+                yield font(labels.short(node.formula, labels.LINE), 10, c.text, MONO)
+        elif label and what:
+            yield font(what, 9.5, c.faint)
+        yield from self._facts([node])
+        if "value" in show and node.value is not None:
+            yield block(labels.array_lines(node.value), 9, c.text)
+        if "grad" in show and not self.back and node.tracked:
+            yield from self._grad_rows(node, "∂ ")
+
+    def _scope_rows(self, box: Box) -> Iterator[str]:
+        scope, c = box.scope, self.colours
+        assert scope is not None
+        title = labels.short(labels.visible(scope.title))
+        detail = labels.short(labels.visible(scope.detail), labels.LINE)
+        yield font(title, 12, c.text, bold=True)
+        if detail and detail != title:
+            yield font(detail, 10, c.faint)
+        outputs = self.picture.outputs[box.id]
+        yield from self._facts(outputs)
+        count = sum(math.prod(n.shape) for n in box.members if n.kind == "parameter")  # type: ignore[arg-type]  # a parameter has one shape
+        if count:
+            yield font(f"{count:,} parameters" if count > 1 else "1 parameter", 9.5, c.faint)
+        if "value" in self.view.show:
+            for node in outputs:
+                if node.value is not None:
+                    yield block(labels.array_lines(node.value), 9, c.text)
+        if "grad" in self.view.show and not self.back:
+            for node in self._met(box):
+                yield from self._grad_rows(node, f"∂ {self._name(node)} ")
+
+    def _facts(self, nodes: list[Node]) -> Iterator[str]:
+        """Shape, dtype, bytes kept and source line, as far as they are shown."""
+        show, c = self.view.show, self.colours
+        seen: dict[str, None] = {}
+        for node in nodes:
+            facts = [
+                labels.dims(node.shape) if "shape" in show else "",
+                labels.kind_of(node.dtype) if "dtype" in show else "",
+            ]
+            seen.setdefault(" ".join(filter(None, facts)))
+        for text in [t for t in seen if t][:3]:
+            yield font(labels.short(text, labels.LINE), 9.5, c.faint, MONO)
+        if "bytes" in show and sum(n.kept for n in nodes):
+            yield font(f"keeps {sum(n.kept for n in nodes):,} bytes", 9, c.faint)
+        if "source" in show and nodes and nodes[-1].source:
+            file, _, line = nodes[-1].source.rpartition(":")
+            yield font(
+                labels.short(labels.visible(file.replace("\\", "/").rpartition("/")[2])) + f":{line}", 9, c.faint
+            )
+
+    def _gradient(self, dot: Any, box: Box) -> None:
+        """The box of a cotangent; "not computed" has a look of its own."""
+        c = self.colours
+        kind = "backward" if box.reached else "missing"
+        self.used.setdefault(kind)
+        fill, border = c.fills[kind]
+        name = labels.short(labels.visible(box.scope.title)) if box.scope else self._name(box.members[0])
+        rows = [font(f"∂ {name}", 11, c.gradient if box.reached else c.faint, bold=True)]
+        if not box.reached:
+            rows.append(font("not computed", 9.5, c.faint))
+        elif box.scope is not None:
+            for node in self._met(box):
+                rows += self._grad_rows(node, f"∂ {self._name(node)} " if node.leaf else "")
+        else:
+            rows += self._grad_rows(box.members[0], "")
+        style = "rounded,filled" if box.reached else "rounded,filled,dashed"
+        dot.node(
+            grad_id(box), table(rows), fillcolor=fill, color=border, style=style, tooltip="∂ " + self._tooltip(box)
+        )
+
+    def _met(self, box: Box) -> list[Node]:
+        """Of a closed scope: its results, then its parameters, as far as gradients concern them."""
+        ends = [n for n in self.picture.outputs[box.id] if n.cotangents]
+        return [*ends, *(n for n in box.members if n.kind == "parameter" and n.tracked)]
+
+    def _grad_rows(self, node: Node, lead: str) -> Iterator[str]:
+        """The cotangents of a node: one for each backward pass that arrived, or "not computed"."""
+        c = self.colours
+        if not node.cotangents:
+            yield font(f"{lead}not computed", 9, c.faint)
+            return
+        for cotangent in node.cotangents:
+            which = f"({cotangent.sweep}) " if self.sweeps > 1 else ""
+            yield block(self._grad_lines(cotangent, f"{lead}{which}"), 9, c.gradient)
+
+    def _grad_lines(self, cotangent: Cotangent, lead: str) -> list[str]:
+        if cotangent.value is None:
+            return [f"{lead}{labels.dims(cotangent.shape)}"]
+        lines = labels.array_lines(cotangent.value)
+        return [lead + lines[0], *(" " * len(lead) + line for line in lines[1:])]
+
+    def _name(self, node: Node) -> str:
+        if node.label and node.kind == "parameter" and node.scope:
+            return labels.short(labels.visible(node.label.rpartition(".")[2]))
+        return labels.short(labels.visible(node.label or node.op or node.kind))
+
+    def _tooltip(self, box: Box) -> str:
+        if box.scope is not None:
+            return labels.tooltip(f"{box.scope.path}: {box.scope.detail or box.scope.title}")
+        node = box.members[0]
+        return labels.tooltip(node.label or node.name)
+
+    # ---- lines
+
+    def _forward_line(self, dot: Any, line: Line) -> None:
+        c = self.colours
+        attributes = {"color": c.edge if line.flows else c.clusters[-1][1]}
+        if line.state:
+            attributes |= {"style": "dotted", "color": c.fills["update"][1]}
+        text = self._argument(line) if "formula" in self.view.show and line.node is not None else ""
+        if text:
+            attributes |= {"label": _text(text), "fontcolor": c.faint}
+        dot.edge(line.source, line.target, **attributes)
+
+    def _argument(self, line: Line) -> str:
+        """Which argument this is, where the formula calls it by the op's own name, and the local derivative."""
+        node = line.node
+        assert node is not None
+        describe(node, self.nodes)
+        name = (node.names or ())[line.index] if line.index < len(node.names or ()) else None
+        local = node.locals[line.index] if node.locals else None
+        if local is not None and not self.back:
+            return f"∂/∂{name} = {local}"
+        return name or ""
+
+    def _backward_line(self, dot: Any, line: Line) -> None:
+        """Drawn against its direction, so that the backward pass lies beside the forward one."""
+        c, boxes = self.colours, self.picture.boxes
+        attributes = {"dir": "back", "style": "dashed", "color": c.gradient, "fontcolor": c.gradient}
+        if line.node is not None:
+            describe(line.node, self.nodes)
+            rule = line.node.rules[line.index] if line.node.rules else None
+            if rule:
+                attributes["label"] = _text(rule)
+        dot.edge(grad_id(boxes[line.source]), grad_id(boxes[line.target]), **attributes)
+
+    def _legend(self) -> str:
+        c = self.colours
+        cells = []
+        for kind in (k for k in LEGEND if k in self.used):
+            fill, border = c.fills[kind]
+            square = f'<TD BGCOLOR="{fill}" COLOR="{border}" BORDER="1" WIDTH="9" HEIGHT="9" FIXEDSIZE="TRUE"></TD>'
+            cells.append(f'{square}<TD ALIGN="LEFT">{font(LEGEND[kind] + "  ", 9, c.faint)}</TD>')
+        if not cells:
+            return "empty graph: nothing ran inside the trace"
+        return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="0"><TR>{"".join(cells)}</TR></TABLE>>'
+
+
+def _text(text: str) -> str:
+    """An edge's label: not markup, no escapes, and a little room beside the line."""
+    import graphviz
+
+    escaped: str = graphviz.escape(f" {labels.short(text, labels.LINE)} ")
+    return escaped

@@ -1,0 +1,118 @@
+"""What boxes and edges say: the very rules that the backward pass runs, run once more on symbols.
+
+A label cannot drift from the code, because it is the code's own result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minigrad.core.dispatch import PICK
+from minigrad.core.primitive import PRIMITIVES, Aval, Primitive, Pull
+from minigrad.core.sweep import unbroadcast
+from minigrad.graph.nodes import Node
+from minigrad.notation import ONE, Expr, as_is, cotangent, symbol
+
+Nodes = Mapping[str, Node]
+LIMIT = 60  # characters of a label
+
+
+def describe(node: Node, nodes: Nodes) -> None:
+    """Fill in the texts of a node: its formula, and for each input the rule and the local derivative."""
+    if node.rules is not None:
+        return
+    op = PICK if node.op == "pick" else PRIMITIVES.get(node.op or "")
+    if op is None:  # a leaf, an update, or an op of a plugin that is not installed here
+        node.names = node.rules = node.locals = (None,) * len(node.inputs)
+        return
+    args = _arguments(op, node, nodes)
+    node.names = tuple(a.text() if isinstance(a, Expr) else None for a in args)
+    node.formula = _formula(op, args, node.params)
+    node.rules = tuple(rule(op, node, args, k) if f else None for k, f in enumerate(node.flows))
+    elementwise = op.kind == "map" and op.show is not as_is
+    node.locals = tuple(
+        rule(op, node, args, k, bare=True) if f and elementwise else None for k, f in enumerate(node.flows)
+    )
+
+
+def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> str | None:
+    """The rule of input number `k` on symbols, as text; with `bare`, for a cotangent of 1."""
+    if op is PICK:
+        return "g"
+    found = expression(op, node, args, k, bare)
+    return found.text(LIMIT) if isinstance(found, Expr) else None if found is None else str(found)
+
+
+def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> Any:
+    """The rule of input number `k` on symbols, summed back over repeated axes as the engine does; None for no rule."""
+    pull, _ = op.pull_for(k)
+    if pull is None:
+        return None
+    g: Any = ONE if bare else cotangent("y", node.shape, node.dtype)  # type: ignore[arg-type]  # several outputs: a tuple of shapes
+    try:
+        out = pull.rule(g, *_asked(op, pull, node, args, k))
+        if not bare and isinstance(out, Expr) and out.shape is not None and out.shape != args[k].shape:
+            out = unbroadcast(out, args[k].shape)
+    except Exception as error:  # noqa: BLE001  (a stranger's rule that symbols do not pass: the drawing goes on and says so)
+        return f"{op.name}: no formula ({type(error).__name__})"
+    return out
+
+
+def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> list[Any]:
+    """What a rule asked for besides `g`, as symbols."""
+    out: list[Any] = []
+    for kind, v in pull.asks:
+        if kind == "param":
+            out.append(node.params[str(v)])
+        elif kind == "like":
+            out.append(Aval(args[k].shape, args[k].dtype))
+        elif kind == "i":
+            out.append(k - len(op.inputs))
+        elif v == 0:
+            out.append(symbol("y", node.shape, node.dtype))  # type: ignore[arg-type]  # as above
+        else:
+            out.append(tuple(args[len(op.inputs) :]) if int(v) > len(op.inputs) else args[int(v) - 1])
+    return out
+
+
+def _arguments(op: Primitive, node: Node, nodes: Nodes) -> list[Any]:
+    """A symbol for each input, called by its label or else by the op's own name for it; bare numbers as they are."""
+    own = [
+        op.inputs[k] if k < len(op.inputs) else f"{op.variadic}{k - len(op.inputs) + 1}"
+        for k in range(len(node.inputs))
+    ]
+    chosen: dict[str, str] = {}  # node -> name
+    for k, source in enumerate(node.inputs):
+        if source is not None and source not in chosen:
+            chosen[source] = _called(nodes[source]) or own[k]
+    if len(set(chosen.values())) < len(chosen) or {"g", "y"} & {*chosen.values()}:
+        chosen = {source: own[k] for k, source in reversed(list(enumerate(node.inputs))) if source is not None}
+    args: list[Any] = []
+    for source in node.inputs:
+        made = nodes.get(source) if source is not None else None
+        if made is None:
+            args.append(None)
+        elif made.kind == "constant" and isinstance(made.value, (int, float)):
+            args.append(made.value)
+        else:
+            args.append(symbol(chosen[made.name], made.shape, made.dtype))  # type: ignore[arg-type]  # as above
+    return args
+
+
+def _called(node: Node) -> str | None:
+    name = node.label.rpartition(".")[2] if node.label and node.kind != "op" else node.label
+    return name if name and len(name) <= 20 and name.replace("_", "").isalnum() else None
+
+
+def _formula(op: Primitive, args: list[Any], params: dict[str, Any]) -> str:
+    given = [a for a in args if a is not None]
+    if op is PICK:
+        return f"{given[0]}[{params['index']}]"
+    if op.show is None or op.show is as_is:
+        return f"{op.name}({', '.join(map(_short, given))})"
+    return Expr(op.show, tuple(args), params).text(LIMIT)
+
+
+def _short(value: Any) -> str:
+    return value.text(LIMIT) if isinstance(value, Expr) else repr(value)

@@ -1,0 +1,173 @@
+"""Graph: a recorded computation, to look things up in, to draw, to write down and to read back."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from minigrad.errors import ArgumentError, RenderError, UnknownNameError
+from minigrad.graph import data
+from minigrad.graph.dot import draw
+from minigrad.graph.formulas import describe
+from minigrad.graph.nodes import Edge, Node, Scope
+from minigrad.graph.render import render, write
+from minigrad.graph.view import view_of
+
+if TYPE_CHECKING:
+    import graphviz
+
+PICTURES = ("svg", "png", "pdf")
+
+
+class Graph:
+    """A recorded computation: what ran, on what, inside which layers, and what the backward pass found.
+
+    `trace` makes and fills it. Nodes have stable names, so the same program gives the same DOT text byte for byte.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> with mg.trace() as graph:
+        ...     y = mg.tanh(x) * 2
+        >>> [node.name for node in graph.nodes]
+        ['input_1', 'tanh_1', 'constant_1', 'multiply_1']
+        >>> graph.formula("tanh_1"), graph.rule("tanh_1")
+        ('tanh(x)', 'g·(1 - y·y)')
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, Node] = {}
+        self._scopes: dict[str, Scope] = {}
+
+    # ---- looking things up
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, in the order in which they were met."""
+        return tuple(self._nodes.values())
+
+    @property
+    def scopes(self) -> Mapping[str, Scope]:
+        """The calls of layers and composites, by path."""
+        return MappingProxyType(self._scopes)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, from a value to the node that used it."""
+        return tuple(
+            Edge(source, node.name, k, node.flows[k])
+            for node in self._nodes.values()
+            for k, source in enumerate(node.inputs)
+            if source is not None
+        )
+
+    def node(self, name: str) -> Node:
+        """The node of this name, or else the only one (or the latest) with this label.
+
+        Raises:
+            UnknownNameError: there is none; the message gives the nearest names.
+        """
+        if name in self._nodes:
+            return self._nodes[name]
+        labelled = [n for n in self._nodes.values() if n.label == name]
+        if labelled:
+            computed = [n for n in labelled if n.kind != "update"]
+            return (computed or labelled)[-1]
+        known = [*self._nodes, *(n.label for n in self._nodes.values() if n.label)]
+        near = difflib.get_close_matches(name, known, 3)
+        hint = (
+            f"; near it are {', '.join(map(repr, near))}" if near else f"; it has {len(self._nodes)} nodes: graph.nodes"
+        )
+        raise UnknownNameError(f"name: no node is called or labelled {name!r}{hint}")
+
+    def formula(self, name: str) -> str | None:
+        """What a node computes, as text; None for a leaf."""
+        node = self.node(name)
+        describe(node, self._nodes)
+        return node.formula
+
+    def rule(self, name: str, index: int = 0) -> str | None:
+        """The rule that carries the cotangent `g` of a node back to its input number `index`, as text; None if there is none."""
+        node = self.node(name)
+        describe(node, self._nodes)
+        assert node.rules is not None
+        return node.rules[index]
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __repr__(self) -> str:
+        sweeps = {c.sweep for n in self._nodes.values() for c in n.cotangents}
+        return f"<Graph: {len(self._nodes)} nodes, {len(self._scopes)} scopes, {len(sweeps)} backward passes>"
+
+    # ---- as data
+
+    def to_json(self) -> str:
+        """The whole graph as JSON text, values included; `from_json` reads it back."""
+        for node in self._nodes.values():
+            describe(node, self._nodes)
+        return data.dump(self._nodes, self._scopes)
+
+    @classmethod
+    def from_json(cls, text: str) -> Graph:
+        """The graph that `to_json` wrote. Reads data only: nothing is imported or run.
+
+        Raises:
+            ArgumentError: the text is something else, or a part is missing.
+        """
+        graph = cls()
+        graph._nodes, graph._scopes = data.parse(text)
+        return graph
+
+    # ---- drawing
+
+    def dot(self, **view: Any) -> graphviz.Digraph:
+        """The drawing as a `graphviz.Digraph`; its `.source` is DOT text, for which no Graphviz need be installed.
+
+        Args:
+            depth: 0 draws one box for each outermost scope, 1 (the default) one for each layer, more opens them.
+            passes: "forward", "backward" or "both".
+            show: what to write in the boxes, any of "shape", "dtype", "value", "grad", "formula", "source", "bytes".
+            direction: "TB" (downwards) or "LR".
+            theme: "light" or "dark".
+
+        Raises:
+            ArgumentError: another argument or value; the message lists the valid ones.
+        """
+        return draw(self._nodes, self._scopes, view_of(view))
+
+    def save(self, path: Any, **view: Any) -> None:
+        """Write the graph to a file whose suffix says how: .svg, .png, .pdf, .dot or .json; whole or not at all.
+
+        The arguments after `path` are those of `dot`.
+
+        Raises:
+            ArgumentError: another suffix, or an argument that `dot` does not take.
+            RenderError: a picture is asked for and Graphviz is missing, failed or took too long.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower().removeprefix(".")
+        checked = view_of(view)
+        if suffix == "json":
+            write(target, self.to_json().encode())
+            return
+        if suffix not in (*PICTURES, "dot"):
+            raise ArgumentError(
+                f"path: {target.name!r} must end in one of {', '.join('.' + s for s in (*PICTURES, 'dot', 'json'))}; "
+                "the suffix says what is written"
+            )
+        source = draw(self._nodes, self._scopes, checked).source
+        write(target, source.encode() if suffix == "dot" else render(source, suffix))
+
+    def _repr_svg_(self) -> str | None:
+        try:
+            return render(self.dot().source, "svg").decode()
+        except RenderError:  # a notebook then shows the DOT text
+            return None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        svg = self._repr_svg_()
+        return {"text/plain": self.dot().source} if svg is None else {"text/plain": repr(self), "image/svg+xml": svg}

@@ -1,0 +1,351 @@
+"""`trace`: record what runs inside a `with` block, forward and backward, as a Graph.
+
+The recorder only looks: it keeps references to arrays that nobody may write (and copies those that somebody may), so
+results are bit-identical with and without it, and a program that is not traced pays nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import weakref
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import BACKENDS
+from minigrad.core import BOXES, Tensor, change, sweep
+from minigrad.core.modes import MODES
+from minigrad.core.primitive import Primitive
+from minigrad.graph.model import Graph
+from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
+
+OURS = frozenset({"minigrad", "minigrad_layers"})
+RANDOM = frozenset({"random_bits"})
+_SWEEP = sweep.__code__
+
+
+class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
+    """Record every operation, layer, random draw, state update and backward pass inside a `with` block.
+
+    Args:
+        model: a module whose parameters and layers give their dotted names to the nodes.
+        values: keep the arrays, forward and backward; without them the graph holds shapes and dtypes only.
+        sources: note the line of the caller's code at which each operation ran.
+
+    Returns:
+        A context manager that gives a `Graph`, which fills while the block runs.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 2.0], requires_grad=True, name="x")
+        >>> with mg.trace() as graph:
+        ...     (x * x).sum().backward()
+        >>> graph.node("x").grad
+        array([2., 4.])
+    """
+
+    def __init__(self, model: Any = None, *, values: bool = True, sources: bool = True) -> None:
+        self._arguments = (model, values, sources)
+        self._entered: list[tuple[change, Recorder]] = []
+
+    def __enter__(self) -> Graph:
+        graph = Graph()
+        recorder = Recorder(graph, *self._arguments)
+        mode = change(watchers=(*MODES.get().watchers, recorder))
+        mode.__enter__()
+        self._entered.append((mode, recorder))
+        return graph
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        mode, recorder = self._entered.pop()
+        mode.__exit__(kind, error, where)
+        recorder.forget()
+
+
+class Recorder:
+    """The watcher behind a trace; see `core.modes.Watcher` for when each method is called."""
+
+    def __init__(self, graph: Graph, model: Any, values: bool, sources: bool) -> None:
+        self.graph, self.values, self.sources = graph, values, sources
+        self._scope = ""
+        self._counts: dict[str, int] = {}
+        self._by_node: dict[int, str] = {}  # the engine's node ids are never used twice
+        self._by_tensor: dict[int, tuple[weakref.ref[Any], str]] = {}
+        self._by_array: dict[int, tuple[weakref.ref[Any], str]] = {}
+        self._paths: dict[int, str] = {}  # id of a module of the model -> dotted path
+        self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
+        self._alive: list[Any] = [model]  # so that those ids stay theirs
+        self._sweeps, self._last = 0, -1
+        self._lifted = ""  # path of the scope of the sweep that is being recorded
+        if model is not None:
+            self._learn(model, "")
+
+    def forget(self) -> None:
+        """Let go of everything but the graph."""
+        for table in (self._by_node, self._by_tensor, self._by_array, self._paths, self._names):
+            table.clear()
+        self._alive.clear()
+
+    # ---- what the engine tells
+
+    def forward(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
+        outer = self._scope
+        if self._lifted and _inside_sweep():
+            self._scope = self._lifted if not outer.startswith(self._lifted) else outer
+        inputs = tuple(None if a is None else self._find(a) for a in args)
+        outs = out if op.outputs > 1 else (out,)
+        engine = outs[0]._node
+        if op.outputs > 1 and engine is not None:
+            engine = engine.parents[0]  # the outputs' nodes are picks from it
+        node = Node(
+            self._number(self._scope, op.name),
+            "random" if op.name in RANDOM else "op",
+            op=op.name,
+            scope=self._scope,
+            inputs=inputs,
+            flows=tuple(p is not None for p in engine.parents) if engine is not None else (False,) * len(args),
+            params=dict(params),
+            shape=tuple(t.shape for t in outs) if op.outputs > 1 else out.shape,
+            dtype=tuple(t.dtype for t in outs) if op.outputs > 1 else out.dtype,
+            kept=_bytes(engine),
+            tracked=engine is not None,
+            source=_source() if self.sources else None,
+        )
+        if op.outputs > 1:
+            self._add(node, None)
+            if engine is not None:
+                self._by_node[engine.id] = node.name
+            for k, t in enumerate(outs):
+                self._add(_pick(node, k, t, self._number(self._scope, "pick")), t)
+        else:
+            self._add(node, out)
+        self._scope = outer
+
+    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None:
+        if node.id >= self._last:  # a sweep goes from newer to older nodes, so this is another one
+            self._sweeps += 1
+            self._lifted = (
+                self._open("backward", f"backward {self._sweeps}", "gradients, recorded", "") if lifted else ""
+            )
+        self._last = node.id
+        name = self._by_node.get(node.id)
+        if name is None:  # computed before the trace began
+            return
+        raw = tuple(map(_raw, cotangent)) if isinstance(cotangent, tuple) else _raw(cotangent)
+        self.graph._nodes[name].cotangents.append(
+            Cotangent(self._sweeps, node.shape, node.dtype, raw if self.values else None)
+        )
+
+    def update(self, target: Any, value: Any) -> None:
+        old = self._find(target)
+        made = self._known_array(value)
+        node = Node(
+            self._number("", f"{old}.update"),
+            "update",
+            scope=self._scope,
+            inputs=(old, *([made] if made is not None else [])),
+            flows=(False, False)[: 1 + (made is not None)],
+            shape=tuple(value.shape),
+            dtype=value.dtype,
+            label=self.graph._nodes[old].label,
+            source=_source() if self.sources else None,
+        )
+        cotangents = self._by_node.get(target._node.id) if target._node is not None else None
+        self._add(node, target)
+        if cotangents is not None:  # gradients of computations before the update belong to the old value
+            self._by_node[target._node.id] = cotangents
+
+    def label(self, tensor: Any, name: str) -> None:
+        self.graph._nodes[self._find(tensor)].label = name
+
+    def enter(self, kind: str, name: str, subject: Any) -> None:
+        title, detail = name, ""
+        if kind == "layer":
+            title = self._paths.get(id(subject)) or name
+            detail = _brief(subject, name)
+            if not self._scope and id(subject) not in self._paths:
+                self._learn(subject, "")
+        self._scope = self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
+
+    def leave(self) -> None:
+        self._scope = self.graph._scopes[self._scope].parent
+
+    # ---- how it finds its way
+
+    def _open(self, kind: str, title: str, detail: str, parent: str) -> str:
+        stem = f"{parent}/{_plain(title)}" if parent else _plain(title)
+        n = self._counts[stem] = self._counts.get(stem, 0) + 1
+        path = stem if n == 1 else f"{stem}_{n}"
+        while path in self.graph._scopes:  # a scope that is itself called "name_2"
+            path += "_"
+        self.graph._scopes[path] = Scope(path, kind, title, detail, parent)
+        return path
+
+    def _number(self, scope: str, what: str) -> str:
+        stem = f"{scope}/{what}" if scope else what
+        n = self._counts[f"{stem}#"] = self._counts.get(f"{stem}#", 0) + 1
+        return f"{stem}_{n}"
+
+    def _add(self, node: Node, tensor: Any) -> str:
+        self.graph._nodes[node.name] = node
+        if tensor is not None:
+            array = tensor._data
+            if self.values:
+                node.value = array
+            self._by_tensor[id(tensor)] = (weakref.ref(tensor), node.name)
+            self._remember(array, node.name)
+            if tensor._node is not None:
+                self._by_node[tensor._node.id] = node.name
+        return node.name
+
+    def _remember(self, array: Any, name: str) -> None:
+        try:
+            self._by_array[id(array)] = (weakref.ref(array), name)
+        except TypeError:  # a backend whose arrays cannot be referred to weakly: detached tensors start anew there
+            return
+
+    def _known_array(self, array: Any) -> str | None:
+        for candidate in (array, getattr(array, "base", None)):
+            seen = self._by_array.get(id(candidate))
+            if candidate is not None and seen is not None and seen[0]() is candidate and candidate.size == array.size:
+                return seen[1]
+        return None
+
+    def _find(self, value: Any) -> str:
+        """The node of a value that an operation met; a new leaf for one that was not seen before."""
+        if type(value) not in BOXES:
+            return self._constant(value)
+        seen = self._by_tensor.get(id(value))
+        name = seen[1] if seen is not None and seen[0]() is value else None
+        if name is None and value._node is not None:
+            name = self._by_node.get(value._node.id)
+        if name is None:
+            name = self._known_array(value._data)  # detached, or a view of an array that is known
+        if name is None:
+            return self._leaf(value)
+        node = self.graph._nodes[name]
+        if node.kind in ("parameter", "buffer", "constant"):
+            node.scope = common(node.scope, self._scope, self.graph._scopes)
+        return name
+
+    def _leaf(self, tensor: Tensor) -> str:
+        kind: Kind = {"Parameter": "parameter", "Buffer": "buffer"}.get(type(tensor).__name__, "input")  # type: ignore[assignment]  # the two names are kinds
+        dotted = self._names.get(id(tensor))
+        node = Node(
+            self._unique(dotted) if dotted else self._number("", kind),
+            kind,
+            scope="" if kind == "input" else self._scope,
+            shape=tensor.shape,
+            dtype=tensor.dtype,
+            tracked=tensor.requires_grad,
+            label=tensor.name or dotted,
+        )
+        return self._add(node, tensor)
+
+    def _constant(self, value: Any) -> str:
+        array = hasattr(value, "shape")
+        host = type(value) is np.ndarray
+        if array and type(value) in BACKENDS:
+            name = self._known_array(value)
+            kept = self.graph._nodes[name].value if name is not None else None
+            if name is not None and (
+                not host or not value.flags.writeable or np.array_equal(kept, value, equal_nan=value.dtype.kind == "f")
+            ):
+                return name
+        node = Node(
+            self._number(self._scope, "constant"),
+            "constant",
+            scope=self._scope,
+            shape=tuple(value.shape) if array else (),
+            dtype=value.dtype if array else None,
+        )
+        if array and type(value) in BACKENDS and not isinstance(value, np.generic):
+            self._remember(value, node.name)
+            node.value = BACKENDS[type(value)].copy(value) if self.values else None
+        else:
+            node.value = value
+        self.graph._nodes[node.name] = node
+        return node.name
+
+    def _unique(self, name: str) -> str:
+        name, n, stem = _plain(name), 1, _plain(name)
+        while name in self.graph._nodes:
+            n += 1
+            name = f"{stem}_{n}"
+        return name
+
+    def _learn(self, model: Any, prefix: str) -> None:
+        """The dotted names of a model's layers, parameters and buffers."""
+        self._alive.append(model)
+        for table, method in (
+            (self._paths, "named_modules"),
+            (self._names, "named_parameters"),
+            (self._names, "named_buffers"),
+        ):
+            named = getattr(model, method, None)
+            if named is not None:
+                for name, part in named():
+                    table.setdefault(id(part), prefix + name)
+                    self._alive.append(part)
+
+
+def _raw(value: Any) -> Any:
+    return value._data if type(value) in BOXES else value
+
+
+def _plain(name: str) -> str:
+    """`name` as a part of a node's name: letters, digits and a few signs, at most 60 of them."""
+    return re.sub(r"[^\w.\-]+", "_", name)[:60] or "_"
+
+
+def _brief(subject: Any, name: str) -> str:
+    """The first line of a layer's repr, "BatchNorm1d(64)", without what its children say."""
+    text = repr(subject) if subject is not None else name
+    if text.startswith("<") or "\n" in text:
+        return type(subject).__name__
+    return text
+
+
+def _bytes(engine: Any) -> int:
+    saved = engine.saved if engine is not None and engine.saved is not None else ()
+    flat = [a for s in saved for a in (s if isinstance(s, tuple) else (s,))]
+    return sum({id(a): int(a.nbytes) for a in flat if hasattr(a, "nbytes")}.values())
+
+
+def _pick(node: Node, k: int, tensor: Tensor, name: str) -> Node:
+    return Node(
+        name,
+        "op",
+        op="pick",
+        scope=node.scope,
+        inputs=(node.name,),
+        flows=(tensor.requires_grad,),
+        params={"index": k},
+        shape=tensor.shape,
+        dtype=tensor.dtype,
+        tracked=tensor.requires_grad,
+        source=node.source,
+    )
+
+
+def _source() -> str | None:
+    """file:line of the nearest caller that is neither minigrad nor its layers."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
+
+
+def _inside_sweep() -> bool:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is _SWEEP:
+            return True
+        frame = frame.f_back
+    return False
