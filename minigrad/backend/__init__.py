@@ -135,6 +135,8 @@ def _late(array: object) -> Backend:
         backend = get_backend("cupy")
         if kind is backend.array_type:
             return backend
+    if hasattr(kind, "__primitive__"):  # an array without values (minigrad.graph.program), and something asked for them
+        array.refuse()  # type: ignore[attr-defined]
     raise UnknownArrayError(
         f"an object of type {kind.__module__}.{kind.__qualname__} is no array of a known backend "
         f"({', '.join(_by_name)}); make a tensor of it with mg.tensor(...)"

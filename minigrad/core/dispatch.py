@@ -9,7 +9,6 @@ layer of calls here costs a tenth of a small operation (benchmarks: chain).
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -37,8 +36,7 @@ def specialise(op: Primitive) -> Callable[..., Any]:
         call = _unary(op) if len(op.inputs) == 1 else _binary(op)
     functools.update_wrapper(call, op.forward, assigned=("__module__", "__qualname__", "__doc__"))
     call.__name__ = op.name
-    signature = inspect.signature(op.forward)
-    call.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    call.__signature__ = op.signature.replace(parameters=list(op.signature.parameters.values())[1:])  # type: ignore[attr-defined]
     call.primitive = op  # type: ignore[attr-defined]
     del call.__wrapped__  # type: ignore[attr-defined]  # inspect would show xp
     return call
@@ -52,7 +50,7 @@ def _general(op: Primitive) -> Callable[..., Any]:
 
 
 def _unary(op: Primitive) -> Callable[..., Any]:
-    forward, backends, boxes, modes = op.forward, BACKENDS, BOXES, MODES.get
+    kernels, find_kernel, boxes, modes = op.kernels, op.kernel, BOXES, MODES.get
     (pull,), (need,) = (op.pulls, op.needs) if op.pulls else ((None,), (frozenset(),))
     keep_y, keep_x, tracks, defaults = 0 in need, 1 in need, pull is not None, op.defaults
 
@@ -60,14 +58,14 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         t = type(x)
         boxed = t is Tensor or t in boxes
         a = x._data if boxed else x
-        backend = backends.get(type(a))
+        kernel = kernels.get(type(a)) or find_kernel(type(a))
         mode = modes()
-        if backend is None or (boxed and mode.watched):
+        if kernel is None or (boxed and mode.watched):
             return apply(op, (x,), params)
         if len(params) != len(defaults):
             params = defaults | params
         try:
-            y = forward(backend.xp, a, **params)
+            y = kernel(a, **params)
         except Exception as error:
             explain(error, op, (x,), params)
             raise
@@ -97,7 +95,7 @@ def _unary(op: Primitive) -> Callable[..., Any]:
 
 
 def _binary(op: Primitive) -> Callable[..., Any]:
-    forward, backends, boxes, modes = op.forward, BACKENDS, BOXES, MODES.get
+    kernels, find_kernel, boxes, modes = op.kernels, op.kernel, BOXES, MODES.get
     (pull_a, pull_b), (need_a, need_b) = (
         (op.pulls, op.needs) if op.pulls else ((None, None), (frozenset(), frozenset()))
     )
@@ -110,7 +108,7 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         ta, tb = type(a), type(b)
         if ta is Tensor or ta in boxes:
             x = a._data
-            backend = backends.get(type(x))
+            kernel = kernels.get(type(x)) or find_kernel(type(x))
             if tb is Tensor or tb in boxes:
                 z = b._data
                 if type(x) is not type(z):
@@ -123,21 +121,21 @@ def _binary(op: Primitive) -> Callable[..., Any]:
                 return apply(op, (a, b), {})
         elif tb is Tensor and (ta is float or ta is int):
             x, z, node_a, node_b = a, b._data, None, b._node if tracks_b else None
-            backend = backends.get(type(z))
+            kernel = kernels.get(type(z)) or find_kernel(type(z))
         else:
-            backend = backends.get(ta)
-            if backend is None or not (backends.get(tb) is backend or tb is float or tb is int):
+            kernel = kernels.get(ta) or find_kernel(ta)
+            if kernel is None or not (BACKENDS.get(tb) is BACKENDS[ta] or tb is float or tb is int):
                 return apply(op, (a, b), {})
             try:
-                return forward(backend.xp, a, b)
+                return kernel(a, b)
             except Exception as error:
                 explain(error, op, (a, b), {})
                 raise
         mode = modes()
-        if backend is None or mode.watched:
+        if kernel is None or mode.watched:
             return apply(op, (a, b), {})
         try:
-            y = forward(backend.xp, x, z)
+            y = kernel(x, z)
         except Exception as error:
             explain(error, op, (a, b), {})
             raise

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Rng = np.random.Generator
+if TYPE_CHECKING:  # numpy.random takes 13 ms to import
+    from numpy.random import Generator
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Rng: TypeAlias = "Generator"
 
 
 def reals(rng: Rng, shape: tuple[int, ...]) -> Array:
@@ -52,7 +55,8 @@ def between(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:
     """True or False, evenly."""
-    return rng.integers(2, size=shape).astype(bool)
+    mask: Array = rng.integers(2, size=shape).astype(bool)
+    return mask
 
 
 def some_shape(rng: Rng, least: int = 0, most: int = 4, side: int = 4) -> tuple[int, ...]:

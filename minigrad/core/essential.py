@@ -225,7 +225,7 @@ def to(x: Tensor, device: str) -> Tensor:
 
 
 @primitive(None, show=as_is, samples=(reals,), kind="map", c="{x}", name="stop_gradient")
-def stopped(xp: Any, x: Operand, *, why: str) -> Any:
+def stopped(xp: Any, x: Operand, *, why: str = "") -> Any:
     """`x` as a constant."""
     return x
 

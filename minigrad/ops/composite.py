@@ -21,7 +21,7 @@ from minigrad.core import (
 from minigrad.errors import ArgumentError, BoundsError
 from minigrad.ops.creation import arange
 from minigrad.ops.elementwise import equal, exp, isfinite, keep, less_equal, log, logical_not, sqrt, where
-from minigrad.ops.reduce import max_
+from minigrad.ops.reduce import max_, narrowed, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 
 
@@ -53,25 +53,27 @@ def softmax(x: Operand, axis: Axis = -1) -> Tensor:
         tensor([0.5, 0.5])
     """
     axes = normalize_axes(x, axis, "softmax")
-    e = exp(x - _peak(x, axes))
-    return e / sum_(e, axes=axes, keepdims=True)
+    wide = widened(x)
+    e = exp(wide - _peak(wide, axes))
+    return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
 
 
 @composite
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0)."""
     axes = normalize_axes(x, axis, "log_softmax")
-    shifted = x - _peak(x, axes)
-    normalizer: Tensor = log(sum_(exp(shifted), axes=axes, keepdims=True))
-    return shifted - normalizer
+    wide = widened(x)
+    shifted = wide - _peak(wide, axes)
+    return narrowed(shifted - log(sum_(exp(shifted), axes=axes, keepdims=True)), x)
 
 
 @composite
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over `axis`, shifted so that nothing overflows."""
     axes = normalize_axes(x, axis, "logsumexp")
-    peak = _peak(x, axes)
-    out = log(sum_(exp(x - peak), axes=axes, keepdims=True)) + peak
+    wide = widened(x)
+    peak = _peak(wide, axes)
+    out = narrowed(log(sum_(exp(wide - peak), axes=axes, keepdims=True)) + peak, x)
     return out if keepdims else reshape_(out, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 

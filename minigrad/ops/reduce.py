@@ -35,9 +35,16 @@ def _count(x: Any, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
 
 
-def _accumulator(x: Any) -> Any:
-    """Integers and booleans are averaged in float64, as NumPy does."""
-    return astype(x, "float64") if x.dtype.kind in "iub" else x
+def widened(x: Any) -> Any:
+    """`x` in the dtype in which its statistics are computed: float32 for float16, float64 for integers and booleans."""
+    if x.dtype is None or x.dtype.char in "fd":  # a symbol may have no dtype
+        return x
+    return astype(x, "float32" if x.dtype.char == "e" else "float64")
+
+
+def narrowed(y: Tensor, x: Any) -> Tensor:
+    """What was computed from `widened(x)` in the dtype in which users get it: float16 again for float16."""
+    return astype(y, x.dtype) if x.dtype is not None and x.dtype.char == "e" else y
 
 
 def _case(domain: Any) -> Any:
@@ -83,7 +90,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         raise ShapeError(
             f"mean: shape {tuple(x.shape)} has no elements along axis {axis}; the mean of nothing is not defined"
         )
-    return mean_(_accumulator(x), axes, keepdims)
+    return narrowed(mean_(widened(x), axes, keepdims), x)
 
 
 class Deviations(NamedTuple):
@@ -106,7 +113,8 @@ def deviations(x: Operand, axis: Axis = None) -> Deviations:
     first element where that lies within rounding of the mean, so that a constant input has deviations of exactly 0.
 
     Returns:
-        Deviations (d, r, var, shift): d of the shape of `x`, the others with 1 for each axis that was reduced.
+        Deviations (d, r, var, shift): d of the shape of `x`, the others with 1 for each axis that was reduced; float32
+        when `x` is float16, float64 when it holds integers.
 
     Example:
         >>> import minigrad as mg
@@ -114,6 +122,7 @@ def deviations(x: Operand, axis: Axis = None) -> Deviations:
         tensor([0.66666667])
     """
     axes = normalize_axes(x, axis, "deviations")
+    x = widened(x)
     n = builtins.max(_count(x, axes), 1)
     shift = stop_gradient(_near_mean(x, axes), why="d - r and var do not depend on the shift, so its gradient is 0")
     d = x - shift
@@ -173,7 +182,7 @@ def var(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = F
     """
     axes = normalize_axes(x, axis, "var")
     _degrees(x, axes, correction, "var")
-    return var_(_accumulator(x), axes, correction, keepdims)
+    return narrowed(var_(widened(x), axes, correction, keepdims), x)
 
 
 @method("std")
