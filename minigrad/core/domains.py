@@ -32,7 +32,8 @@ def unit(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 def nonzero(rng: Rng, shape: tuple[int, ...]) -> Array:
     """0.5 to 2.5 away from zero on either side."""
-    return rng.uniform(0.5, 2.5, shape) * rng.choice([-1.0, 1.0], shape)
+    values: Array = rng.uniform(0.5, 2.5, shape) * rng.choice([-1.0, 1.0], shape)
+    return values
 
 
 def distinct(rng: Rng, shape: tuple[int, ...]) -> Array:
