@@ -1,0 +1,47 @@
+"""Dropout: noise that makes a network rely on no single unit."""
+
+from __future__ import annotations
+
+import minigrad as mg
+
+
+@mg.register_layer
+class Dropout(mg.Module):
+    """Zero each element with probability `p` during training, and scale the others by 1 / (1 - p); the identity otherwise.
+
+    Each layer has a random stream of its own, `generator`, so its masks depend on the seed, the layer's number and the
+    number of the call, on nothing else, and are the same on every backend. `p` is rounded to a multiple of 1/65536 (2**-32
+    where p or 1 - p is under 0.01) and the scale is the exact reciprocal. An inf or NaN that is dropped is 0.
+
+    Args:
+        p: from 0 (the identity, bit for bit) to 1 (zeros).
+
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: a simple way to prevent neural networks from
+    overfitting", JMLR 15, 2014.
+
+    Raises:
+        ArgumentError: p is no number from 0 to 1.
+
+    Example:
+        >>> import minigrad as mg
+        >>> y = Dropout(0.5)(mg.ones(1000))
+        >>> sorted(set(y.tolist()))
+        [0.0, 2.0]
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise mg.errors.ArgumentError(f"Dropout: p={p!r} must be a probability, a number from 0 to 1")
+        self.p = p
+        self.generator = mg.random.new_stream()
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        """x of any shape."""
+        if not self.training or self.p == 0:
+            return x
+        mask, scale = mg.random.mask(x.shape, self.p, generator=self.generator, device=x.device)
+        return mg.keep(x, mask) * scale
+
+    def extra_repr(self) -> str:
+        """PyTorch's; no layer here works in place."""
+        return f"p={self.p}, inplace=False"

@@ -1,0 +1,8 @@
+"""Modules: functions with parameters, and the catalogue of the layers that are installed."""
+
+from minigrad.module.base import Module
+from minigrad.module.catalogue import LayerInfo, layer, layers, register_layer
+from minigrad.module.table import summary
+from minigrad.module.tensors import Buffer, Parameter
+
+__all__ = ["Buffer", "LayerInfo", "Module", "Parameter", "layer", "layers", "register_layer", "summary"]

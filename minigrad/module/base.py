@@ -1,0 +1,255 @@
+"""Module: parameters, buffers and other modules found as attributes, under dotted names, in the order of definition.
+
+A layer assigns Parameters and Buffers in `__init__` and defines `forward`; there is nothing to call and nothing to
+register by hand. Lists, tuples and dicts of them are looked into. What is shared is found once, under its first name.
+Nothing here knows any particular layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
+from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
+from minigrad.errors import CheckpointError, DeclarationError, DtypeError
+from minigrad.module.tensors import Buffer, Parameter
+from minigrad.random import Generator
+
+M = TypeVar("M", bound="Module")
+T = TypeVar("T")
+
+
+class Module:
+    """A function with parameters. Subclass it, assign attributes in `__init__`, define `forward`; call the object.
+
+    `training` is one flag on the whole tree, set by `train` and `eval`. Every method that changes the module returns it.
+
+    Example:
+        >>> import minigrad as mg
+        >>> class Scale(mg.Module):
+        ...     def __init__(self):
+        ...         self.factor = mg.Parameter(mg.tensor(2.0))
+        ...     def forward(self, x):
+        ...         return x * self.factor
+        >>> model = Scale()
+        >>> model(mg.tensor(3.0)).backward()
+        >>> {name: p.grad.item() for name, p in model.named_parameters()}
+        {'factor': 3.0}
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every layer defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x); a layer must")
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of the module's repr, apart from its children."""
+        return ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in cls.__dict__:
+            raise DeclarationError(
+                f"{cls.__name__}: __call__ is final, since it opens the layer's scope; define forward"
+            )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            if type(a) in BACKENDS:  # a bare array: the result is a tensor all the same
+                args = tuple(tensor(a) if type(a) in BACKENDS else a for a in args)
+                break
+        try:
+            if not MODES.get().watched:
+                return self.forward(*args, **kwargs)
+            with scope("layer", type(self).__name__, self):
+                return self.forward(*args, **kwargs)
+        except Exception as error:
+            error.add_note(f"in the layer {repr(self).partition(chr(10))[0]}")
+            raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = self.__dict__.get(name)
+        if isinstance(held, (Parameter, Buffer)) and value is not None and not isinstance(value, (Parameter, Buffer)):
+            kind = type(held).__name__
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a {kind} and would be lost by assigning a {type(value).__name__}; "
+                f"write .{name}.{'assign(value)' if kind == 'Buffer' else 'data = value'} to change its value, "
+                f"or assign a {kind}"
+            )
+        object.__setattr__(self, name, value)
+
+    # ---- what is inside
+
+    def _walk(self) -> Iterator[tuple[str, Any]]:
+        """Every module, parameter, buffer and random stream below this module, each once, parents first."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            path, value = stack.pop()
+            if isinstance(value, (Module, Tensor, Generator)):
+                if id(value) in seen:
+                    continue
+                seen.add(id(value))
+                yield path, value
+            if isinstance(value, (Module, list, tuple, dict)):
+                stack.extend(reversed([(f"{path}.{k}" if path else str(k), v) for k, v in _items(value)]))
+
+    def _named(self, kind: type[T]) -> Iterator[tuple[str, T]]:
+        return ((path, value) for path, value in self._walk() if isinstance(value, kind))
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module, under the name "", and all modules below it, with their dotted names."""
+        return self._named(Module)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules below it."""
+        return (m for _, m in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below this one."""
+        return (m for _, m in self._children())
+
+    def _children(self) -> Iterator[tuple[str, Module]]:
+        stack = list(reversed([(str(k), v) for k, v in _items(self)]))
+        seen: set[int] = set()
+        while stack:
+            path, value = stack.pop()
+            if isinstance(value, Module):
+                if id(value) not in seen:
+                    seen.add(id(value))
+                    yield path, value
+            elif isinstance(value, (list, tuple, dict)):
+                stack.extend(reversed([(f"{path}.{k}", v) for k, v in _items(value)]))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every parameter with its dotted name; a shared one once, under its first name."""
+        return self._named(Parameter)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, each once."""
+        return (p for _, p in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Every buffer with its dotted name."""
+        return self._named(Buffer)
+
+    def buffers(self) -> Iterator[Buffer]:
+        """Every buffer, each once."""
+        return (b for _, b in self.named_buffers())
+
+    def named_generators(self) -> Iterator[tuple[str, Generator]]:
+        """Every random stream with its dotted name; `generator.state` is three integers, to be saved with the rest."""
+        return self._named(Generator)
+
+    def __differentiable__(self) -> dict[str, Tensor]:
+        """What `minigrad.grad` differentiates with respect to when it is given this module."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    # ---- state
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: t for name, t in self._walk() if isinstance(t, (Parameter, Buffer))}
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies on the host of all parameters and buffers, by dotted name, in the order of definition."""
+        return {name: np.array(t.numpy(), order="C") for name, t in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Module:
+        """Take the values of `state`, each cast to the dtype that is here. Nothing changes unless everything fits.
+
+        Args:
+            state: arrays or tensors by dotted name, as from `state_dict`.
+            strict: refuse names that are missing here or there; otherwise those are passed over.
+
+        Raises:
+            CheckpointError: names, shapes or dtypes that do not fit, all of them listed.
+        """
+        mine = self._state()
+        given = {k: v.numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
+        faults = []
+        if strict:
+            faults += [f"missing: {k} {mine[k].shape}" for k in mine if k not in given]
+            faults += [f"unexpected: {k} {v.shape}" for k, v in given.items() if k not in mine]
+        common = [k for k in mine if k in given]
+        for k in common:
+            if given[k].shape != mine[k].shape:
+                faults.append(f"{k} has shape {given[k].shape}, the model's {mine[k].shape}")
+            elif not np.can_cast(given[k].dtype, mine[k].dtype, "same_kind"):
+                faults.append(f"{k} has dtype {given[k].dtype}, which does not become {mine[k].dtype}")
+        if faults:
+            more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+            raise CheckpointError(
+                f"state does not fit this {type(self).__name__}; nothing was loaded:\n  "
+                + "\n  ".join(faults[:20])
+                + more
+            )
+        for k in common:
+            t = mine[k]
+            rebind(t, backend_of(t._data).asarray(given[k], t.dtype, t.device))
+        return self
+
+    # ---- changing it
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` on this module and all below it: batch statistics, dropout."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Self:
+        """The same as `train(False)`."""
+        return self.train(False)
+
+    def zero_grad(self) -> Self:
+        """Forget all gradients: `.grad` of every parameter becomes None."""
+        for p in self.parameters():
+            if isinstance(p._node, Leaf):
+                p._node.grad = None
+        return self
+
+    def requires_grad_(self, flag: bool = True) -> Self:
+        """Track all parameters, or (False) freeze them."""
+        for p in self.parameters():
+            p.requires_grad = flag
+        return self
+
+    def to(self, device: str) -> Self:
+        """Move parameters, gradients and buffers to `device`, in place: an optimiser goes on holding the same tensors."""
+        at = get_backend(device).parse_device(device)
+        return self._replace(lambda array: transfer(array, at))
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert parameters, gradients and floating buffers to another floating dtype, in place."""
+        kind = np.dtype(dtype)
+        if kind.kind != "f":
+            raise DtypeError(f"dtype: {kind} cannot be learnt; a module takes a floating dtype")
+        return self._replace(lambda array: array.astype(kind) if array.dtype.kind == "f" else array)
+
+    def _replace(self, change: Callable[[Any], Any]) -> Self:
+        for t in self._state().values():
+            array = change(t._data)
+            if array is t._data:
+                continue
+            rebind(t, array)
+            if isinstance(t._node, Leaf):
+                t._node.dtype = array.dtype
+                if t._node.grad is not None:
+                    t._node.grad = box(change(t._node.grad._data), None)
+        return self
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._children()]
+        name, extra = type(self).__name__, self.extra_repr()
+        if not lines:
+            return f"{name}({extra})"
+        return f"{name}(" + (f"\n  {extra}" if extra else "") + "".join(f"\n  {line}" for line in lines) + "\n)"
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Module):
+        return list(vars(value).items())
+    return list(value.items()) if isinstance(value, dict) else list(enumerate(value))

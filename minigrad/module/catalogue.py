@@ -1,0 +1,92 @@
+"""The catalogue of layers: classes by name, found through the entry points of installed distributions when asked for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar, overload
+
+from minigrad.errors import DeclarationError, PluginError, PluginWarning, UnknownLayerError
+from minigrad.module.base import Module
+from minigrad.registry import Registry
+
+M = TypeVar("M", bound=Module)
+
+REGISTRY: Registry[type[Module]] = Registry(
+    "layer",
+    "minigrad.layers",
+    unknown=UnknownLayerError,
+    clash=PluginError,
+    broken=PluginWarning,
+    hint="layers come from installed distributions such as minigrad-layers; `minigrad layers` lists them",
+)
+
+
+class LayerInfo(NamedTuple):
+    """One row of the listing of layers."""
+
+    name: str
+    family: str  # the module that holds it: dense, normalization, …
+    origin: str  # the distribution that it comes from, else its file
+    summary: str  # the first line of its docstring
+
+
+@overload
+def register_layer(cls: type[M]) -> type[M]: ...
+@overload
+def register_layer(cls: None = None) -> Callable[[type[M]], type[M]]: ...
+def register_layer(cls: type[M] | None = None) -> Any:
+    """Class decorator that enters a layer under its class's name, so that `layer`, checks, drawings and files know it.
+
+    Raises:
+        DeclarationError: not a Module, or without `forward` or docstring.
+        PluginError: another layer of this name; both files are named.
+
+    Example:
+        >>> import minigrad as mg
+        >>> @mg.register_layer
+        ... class Halve(mg.Module):
+        ...     \"\"\"x / 2.\"\"\"
+        ...     def forward(self, x):
+        ...         return x / 2
+        >>> mg.layer("Halve")(mg.tensor(3.0))
+        tensor(1.5)
+    """
+    if cls is None:
+        return register_layer
+    if not (isinstance(cls, type) and issubclass(cls, Module)):
+        raise DeclarationError(f"register_layer: {cls!r} is not a subclass of minigrad.Module")
+    if cls.forward is Module.forward or not cls.__doc__:
+        raise DeclarationError(f"register_layer: {cls.__name__} needs a forward method and a docstring of its own")
+    REGISTRY.register(cls.__name__, cls)
+    return cls
+
+
+def layer(name: str, *args: Any, **kwargs: Any) -> Module:
+    """Construct the layer registered under `name`; for configurations. In code, import the class: it is typed.
+
+    Raises:
+        UnknownLayerError: no layer has this name; the nearest names are given.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.layer("Linear", 3, 2)
+        Linear(in_features=3, out_features=2, bias=True)
+    """
+    return REGISTRY[name](*args, **kwargs)
+
+
+def layers() -> Mapping[str, LayerInfo]:
+    """Every layer that is installed, by name.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.layers()["Linear"].family
+        'dense'
+    """
+    found = {}
+    for name, cls, origin in REGISTRY.entries():
+        lines = (inspect.getdoc(cls) or "").splitlines()
+        family = cls.__module__.rpartition(".")[2]
+        found[name] = LayerInfo(name, family, origin.distribution or origin.file, lines[0] if lines else "")
+    return found
