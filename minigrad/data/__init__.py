@@ -1,0 +1,7 @@
+"""Data: batches in an order that a seed decides, splits that no seed decides, and augmentation of pictures."""
+
+from minigrad.data.loader import DataLoader
+from minigrad.data.sets import load_digits, split
+from minigrad.data.transforms import shift
+
+__all__ = ["DataLoader", "load_digits", "shift", "split"]

@@ -1,0 +1,99 @@
+"""Feed: whatever the user gave as data, as batches of tensors of the model's dtype on the model's device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import backend_of, transfer
+from minigrad.core import Tensor, box, tensor
+from minigrad.data import DataLoader
+from minigrad.errors import ArgumentError, UnknownArrayError
+
+__all__ = ["Feed"]
+
+Batch = tuple[Tensor, ...]
+
+
+class Feed:
+    """Batches of `data`: arrays `(X, y)` are converted and moved once, a DataLoader or another iterable by the batch.
+
+    Floats take the dtype of the model's parameters; integers and booleans stay what they are.
+    """
+
+    def __init__(self, data: Any, what: str, like: Tensor | None, batch_size: int, shuffle: bool, seed: int) -> None:
+        self.what = what
+        self.dtype = None if like is None else like.dtype
+        self.device = None if like is None else like.device
+        if isinstance(data, tuple) and data and all(_is_array(part) for part in data):
+            data = DataLoader(tuple(map(self._raw, data)), batch_size, shuffle, seed)
+        elif isinstance(data, (str, dict)) or not hasattr(data, "__iter__"):
+            raise ArgumentError(
+                f"fit: {what} is a {type(data).__name__}; give arrays (X, y), a DataLoader, or an iterable of batches"
+            )
+        self.data = data
+
+    @property
+    def batches(self) -> int | None:
+        """Batches in an epoch, None where nobody knows beforehand."""
+        return len(self.data) if hasattr(self.data, "__len__") else None
+
+    def epoch(self, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches of an epoch (from 0), from number `start`."""
+        own = isinstance(self.data, DataLoader)
+        fresh = own and self.data.transform is None and bool(self.data.arrays)  # nobody else holds these arrays
+        given = self.data.batches(epoch, start) if own else islice(iter(self.data), start, None)
+        empty = start == 0
+        for batch in given:
+            empty = False
+            if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+                raise ArgumentError(
+                    f"fit: a batch of {self.what} is {_told(batch)}; it must be a tuple (x, y), inputs and targets"
+                )
+            yield tuple(self._boxed(part, fresh) for part in batch)
+        if empty:
+            raise ArgumentError(
+                f"fit: {self.what} gave no batch in epoch {epoch + 1}; a generator is used up after one epoch: "
+                "give a list, a DataLoader, or an object whose __iter__ starts anew"
+            )
+
+    def order(self) -> dict[str, Any] | None:
+        """What decides the order of the data, None where that is the user's own affair."""
+        if not isinstance(self.data, DataLoader):
+            return None
+        state = self.data.state_dict()
+        del state["epoch"]  # the run counts by itself
+        return {**state, "samples": self.data.samples, "drop_last": self.data.drop_last}
+
+    def _raw(self, value: Any) -> Any:
+        """An array of the model's dtype on its device."""
+        array = value.data if isinstance(value, Tensor) else _known(value)
+        if array.dtype.kind == "f" and self.dtype is not None and array.dtype != self.dtype:
+            array = array.astype(self.dtype)
+        return array if self.device is None else transfer(array, self.device)
+
+    def _boxed(self, value: Any, fresh: bool) -> Tensor:
+        array = self._raw(value)
+        return box(array, None) if fresh or array is not value else tensor(array)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor) or (hasattr(value, "dtype") and hasattr(value, "shape"))
+
+
+def _told(batch: Any) -> str:
+    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
+
+
+def _known(value: Any) -> Any:
+    """A bare array of some backend; lists, tables and other libraries' arrays become NumPy's."""
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    try:
+        backend_of(value)
+    except UnknownArrayError:
+        return np.asarray(value)
+    return value
