@@ -27,44 +27,20 @@ from minigrad.core import (
     to,
 )  # fmt: skip
 from minigrad.core.modes import use_device
+from minigrad.ops.compare import (
+    equal, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, logical_and, logical_not, logical_or,
+    logical_xor, not_equal,
+)  # fmt: skip
 from minigrad.ops.composite import log_softmax, logsumexp, one_hot, prod, relu, softmax
 from minigrad.ops.conv import conv2d, max_pool2d, pad
 from minigrad.ops.creation import arange, eye, full, ones, zeros
 from minigrad.ops.elementwise import (
-    abs,
-    add,
-    clip,
-    cos,
-    divide,
-    equal,
-    exp,
-    expm1,
-    greater,
-    greater_equal,
-    isfinite,
-    keep,
-    less,
-    less_equal,
-    log,
-    log1p,
-    logical_and,
-    logical_not,
-    logical_or,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    power,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    subtract,
-    tanh,
-    where,
+    abs, add, cbrt, ceil, clip, divide, divmod, floor, floor_divide, hypot, keep, maximum, minimum, multiply,
+    nan_to_num, negative, positive, reciprocal, remainder, round, rsqrt, sign, sqrt, square, subtract, trunc, where,
+)  # fmt: skip
+from minigrad.ops.functions import (
+    acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, exp, exp2, expm1, log, log10, log1p, log2, logaddexp,
+    power, sigmoid, sin, sinh, tan, tanh,
 )  # fmt: skip
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import all, any, argmax, deviations, max, mean, min, std, var
@@ -104,17 +80,20 @@ _LAZY = {  # loaded when first asked for: a program that differentiates one func
 }
 
 __all__ = [
-    "Buffer", "Graph", "Module", "Parameter", "Tensor", "abs", "add", "all", "any", "arange", "argmax", "astype",
-    "backend", "broadcast_to", "check", "clip", "composite", "concat", "conv2d", "cos", "data", "debug",
-    "deviations", "divide", "domains", "equal", "errors", "exp", "expand_dims", "expm1", "eye", "fit", "full",
-    "grad", "gradients", "graph", "greater", "greater_equal", "hessian", "hvp", "init", "isfinite", "jacobian",
-    "jvp", "keep", "layer", "layers", "less", "less_equal", "linalg", "load", "load_tensors", "log", "log1p",
-    "log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "losses", "matmul", "matrix_transpose",
-    "max", "max_pool2d", "maximum", "mean", "memory", "min", "minimum", "multiply", "negative", "no_grad",
-    "not_equal", "notation", "one_hot", "ones", "optim", "pad", "permute_dims", "power", "primitive", "prod",
-    "random", "register_layer", "relu", "reshape", "rsqrt", "safe", "save", "sigmoid", "sign", "sin", "softmax",
-    "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "subtract", "sum", "summary", "tanh", "tensor",
-    "to", "trace", "training", "use_device", "value_and_grad", "var", "vjp", "where", "zeros",
+    "Buffer", "Graph", "Module", "Parameter", "Tensor", "abs", "acos", "acosh", "add", "all", "any", "arange",
+    "argmax", "asin", "asinh", "astype", "atan", "atan2", "atanh", "backend", "broadcast_to", "cbrt", "ceil",
+    "check", "clip", "composite", "concat", "conv2d", "cos", "cosh", "data", "debug", "deviations", "divide",
+    "divmod", "domains", "equal", "errors", "exp", "exp2", "expand_dims", "expm1", "eye", "fit", "floor",
+    "floor_divide", "full", "grad", "gradients", "graph", "greater", "greater_equal", "hessian", "hvp", "hypot",
+    "init", "isfinite", "isinf", "isnan", "jacobian", "jvp", "keep", "layer", "layers", "less", "less_equal",
+    "linalg", "load", "load_tensors", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logsumexp", "losses", "matmul", "matrix_transpose", "max",
+    "max_pool2d", "maximum", "mean", "memory", "min", "minimum", "multiply", "nan_to_num", "negative", "no_grad",
+    "not_equal", "notation", "one_hot", "ones", "optim", "pad", "permute_dims", "positive", "power", "primitive",
+    "prod", "random", "reciprocal", "register_layer", "relu", "remainder", "reshape", "round", "rsqrt", "safe",
+    "save", "sigmoid", "sign", "sin", "sinh", "softmax", "sqrt", "square", "squeeze", "stack", "std",
+    "stop_gradient", "subtract", "sum", "summary", "tan", "tanh", "tensor", "to", "trace", "training", "trunc",
+    "use_device", "value_and_grad", "var", "vjp", "where", "zeros",
 ]  # fmt: skip
 
 _CALLED = {  # what other libraries call it, and what it is called here
@@ -130,7 +109,9 @@ _CALLED = {  # what other libraries call it, and what it is called here
     "normal": "random.normal", "uniform": "random.uniform", "Sequential": "layer('Sequential', …)",
     "Linear": "layer('Linear', …)", "nn": "Module, and the layers are in minigrad_layers", "view": "reshape",
     "no_gradient": "no_grad", "variable": "tensor", "Variable": "tensor", "swapaxes": "permute_dims", "T": "Tensor.T",
-    "reduce_sum": "sum", "reduce_mean": "mean",
+    "reduce_sum": "sum", "reduce_mean": "mean", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "mod": "remainder",
+    "floor_div": "floor_divide", "rint": "round", "around": "round", "fix": "trunc",
 }  # fmt: skip
 
 

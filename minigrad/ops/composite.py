@@ -19,8 +19,10 @@ from minigrad.core import (
     sum_,
 )
 from minigrad.errors import ArgumentError, BoundsError
+from minigrad.ops.compare import equal, isfinite, less_equal, logical_not
 from minigrad.ops.creation import arange
-from minigrad.ops.elementwise import equal, exp, isfinite, keep, less_equal, log, logical_not, sqrt, where
+from minigrad.ops.elementwise import keep, sqrt, where
+from minigrad.ops.functions import exp, log
 from minigrad.ops.reduce import max_, narrowed, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 

@@ -1,4 +1,4 @@
-"""Elementwise primitives: arithmetic, powers, exponentials, trigonometry, choices, comparisons.
+"""Elementwise primitives: arithmetic, roots, rounding, choices.
 
 All broadcast as NumPy does; the engine sums cotangents back over repeated axes. At a kink the derivative is the one in
 the table of docs/conventions.md (relu'(0) = |x|'(0) = sign' = clip' on the edge = 0, ties share evenly).
@@ -12,9 +12,11 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, full_like, method, primitive
-from minigrad.core.domains import apart, between, booleans, distinct, nonzero, positive, reals, unit
+from minigrad.core import Operand, Tensor, composite, full_like, method, primitive
+from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals
+from minigrad.core.domains import positive as positives
 from minigrad.notation import fn
+from minigrad.ops.compare import equal, isfinite, isnan, logical_not
 
 
 def reflected(op: Any, *names: str) -> None:
@@ -71,37 +73,30 @@ for _op, _name in ((add, "add"), (subtract, "sub"), (multiply, "mul"), (divide, 
     reflected(_op, f"__r{_name}__")
 
 
-# ---- powers and roots
+@method("__pos__")
+def positive(x: Operand) -> Tensor:
+    """x itself: the operator +x.
+
+    Example:
+        >>> import minigrad as mg
+        >>> +mg.tensor([1.0, -2.0])
+        tensor([ 1., -2.])
+    """
+    return x  # type: ignore[no-any-return]
 
 
-def _lowered(b: Any) -> Any:
-    """b - 1, and 1 where b is 0, so that the derivative b a^(b-1) is 0 there also at a = 0."""
-    if isinstance(b, (int, float)):
-        return b - 1 if b != 0 else 1.0
-    return b - 1 if isinstance(b, notation.Expr) else where(b == 0, 1.0, b - 1)
+def reciprocal(x: Operand) -> Tensor:
+    """1 / x, elementwise; integers give floats.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.reciprocal(mg.tensor([2, 4]))
+        tensor([0.5 , 0.25])
+    """
+    return divide(1.0, x)
 
 
-def _base(a: Any) -> Any:
-    """a, and 1 where a is 0: d/db a^b = y ln a is 0 at a = 0, where ln has a pole."""
-    if isinstance(a, (int, float)):
-        return a or 1.0
-    return a if isinstance(a, notation.Expr) else where(a == 0, 1.0, a)
-
-
-@method("__pow__")
-@primitive(
-    lambda g, a, b: g * b * power(a, _lowered(b)),
-    lambda g, y, a: g * y * log(_base(a)),
-    show=notation.POWER,
-    samples=(positive, reals),
-    c="pow({a}, {b})",
-)
-def power(xp: Any, a: Operand, b: Operand) -> Any:
-    """a to the power b, elementwise; both may be differentiated. At a = 0 the derivatives are b 0^(b-1) and 0."""
-    return xp.power(a, b)
-
-
-reflected(power, "__rpow__")
+# ---- squares, roots, signs
 
 
 @primitive(lambda g, x: g * 2 * x, show=notation.Power(2), samples=(reals,), c="{x} * {x}")
@@ -110,16 +105,39 @@ def square(xp: Any, x: Operand) -> Any:
     return xp.square(x)
 
 
-@primitive(lambda g, y: g / (2 * y), show=notation.SQRT, samples=(positive,), c="sqrt({x})")
+@primitive(lambda g, y: g / (2 * y), show=notation.SQRT, samples=(positives,), c="sqrt({x})")
 def sqrt(xp: Any, x: Operand) -> Any:
     """The square root, elementwise; its derivative at 0 is inf (`minigrad.safe.sqrt` has 0 there)."""
     return xp.sqrt(x)
 
 
-@primitive(lambda g, y: -0.5 * g * (y * y * y), show=fn("rsqrt"), samples=(positive,), c="1 / sqrt({x})")
+@primitive(lambda g, y: -0.5 * g * (y * y * y), show=fn("rsqrt"), samples=(positives,), c="1 / sqrt({x})")
 def rsqrt(xp: Any, x: Operand) -> Any:
     """1 / sqrt(x), elementwise; d/dx = -y³ / 2."""
     return xp.reciprocal(xp.sqrt(x))
+
+
+@primitive(lambda g, y: g / (3 * y * y), show=fn("cbrt"), samples=(nonzero,), c="cbrt({x})")
+def cbrt(xp: Any, x: Operand) -> Any:
+    """The cube root, elementwise, of negative numbers too; its derivative at 0 is inf."""
+    return xp.cbrt(x)
+
+
+def _length(y: Any) -> Any:
+    """y, and 1 where y is 0, so that the gradient of a length of 0 is 0."""
+    return y if isinstance(y, notation.Expr) else where(y == 0, 1.0, y)
+
+
+@primitive(
+    lambda g, y, a: g * (a / _length(y)),
+    lambda g, y, b: g * (b / _length(y)),
+    show=fn("hypot"),
+    samples=(nonzero, nonzero),
+    c="hypot({a}, {b})",
+)
+def hypot(xp: Any, a: Operand, b: Operand) -> Any:
+    """sqrt(a² + b²), elementwise, without overflow on the way; the derivatives at (0, 0) are 0."""
+    return xp.hypot(a, b)
 
 
 @method("__abs__")
@@ -135,57 +153,108 @@ def sign(xp: Any, x: Operand) -> Any:
     return xp.sign(x)
 
 
-# ---- exponentials, trigonometry
+# ---- rounding: flat, so the derivative is 0 everywhere, at the steps too
 
 
-@primitive(lambda g, y: g * y, show=fn("exp", r"\exp"), samples=(reals,), c="exp({x})")
-def exp(xp: Any, x: Operand) -> Any:
-    """e to the power x, elementwise."""
-    return xp.exp(x)
+@primitive(lambda g: zeros(g), show=fn("floor"), samples=(distinct,), c="floor({x})")
+def floor(xp: Any, x: Operand) -> Any:
+    """The largest integer that is not above x, in the dtype of x; the derivative is 0 everywhere."""
+    return xp.floor(x)
 
 
-@primitive(lambda g, y: g * (y + 1), show=fn("expm1"), samples=(reals,), c="expm1({x})")
-def expm1(xp: Any, x: Operand) -> Any:
-    """e to the power x, less 1, exact near 0."""
-    return xp.expm1(x)
+@primitive(lambda g: zeros(g), show=fn("ceil"), samples=(distinct,), c="ceil({x})")
+def ceil(xp: Any, x: Operand) -> Any:
+    """The smallest integer that is not below x, in the dtype of x; the derivative is 0 everywhere."""
+    return xp.ceil(x)
 
 
-@primitive(lambda g, x: g / x, show=fn("log", r"\ln"), samples=(positive,), c="log({x})")
-def log(xp: Any, x: Operand) -> Any:
-    """The natural logarithm, elementwise."""
-    return xp.log(x)
-
-
-@primitive(lambda g, x: g / (1 + x), show=fn("log1p"), samples=(positive,), c="log1p({x})")
-def log1p(xp: Any, x: Operand) -> Any:
-    """log(1 + x), exact near 0."""
-    return xp.log1p(x)
-
-
-@primitive(lambda g, x: g * cos(x), show=fn("sin", r"\sin"), samples=(reals,), c="sin({x})")
-def sin(xp: Any, x: Operand) -> Any:
-    """The sine of x in radians, elementwise."""
-    return xp.sin(x)
-
-
-@primitive(lambda g, x: -(g * sin(x)), show=fn("cos", r"\cos"), samples=(reals,), c="cos({x})")
-def cos(xp: Any, x: Operand) -> Any:
-    """The cosine of x in radians, elementwise."""
-    return xp.cos(x)
-
-
-@primitive(lambda g, y: g * (1 - y * y), show=fn("tanh", r"\tanh"), samples=(reals,), c="tanh({x})")
-def tanh(xp: Any, x: Operand) -> Any:
-    """The hyperbolic tangent, elementwise."""
-    return xp.tanh(x)
+@primitive(lambda g: zeros(g), show=fn("trunc"), samples=(distinct,), c="trunc({x})")
+def trunc(xp: Any, x: Operand) -> Any:
+    """x without its fraction, in the dtype of x; the derivative is 0 everywhere."""
+    return xp.trunc(x)
 
 
 @primitive(
-    lambda g, y: g * (y * (1 - y)), show=fn("sigmoid", r"\sigma"), samples=(reals,), c="0.5 * (1 + tanh(0.5 * {x}))"
+    lambda g: zeros(g),
+    show=fn("round"),
+    samples=(lambda rng, shape: distinct(rng, shape) + 0.5,),
+    c="rint({x})",
+    name="round",
 )
-def sigmoid(xp: Any, x: Operand) -> Any:
-    """The logistic function 1 / (1 + e^-x), elementwise, by tanh so that nothing overflows."""
-    return 0.5 * (1 + xp.tanh(0.5 * x))
+def round_(xp: Any, x: Operand) -> Any:
+    """The nearest integer, the even one of two."""
+    return xp.round(x)
+
+
+@method("round")
+def round(x: Operand, decimals: int = 0) -> Tensor:
+    """x rounded to `decimals` places, halves to even; the derivative is 0 everywhere.
+
+    Args:
+        x: any shape; integers stay as they are for decimals >= 0.
+        decimals: places after the point; negative ones round to tens, hundreds.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.round(mg.tensor([0.5, 1.5, 2.345]), 1)
+        tensor([0.5, 1.5, 2.3])
+    """
+    if decimals == 0 or (decimals > 0 and x.dtype.kind in "iub"):
+        return round_(x)
+    if decimals < 0:
+        return round_(x / 10.0**-decimals) * 10.0**-decimals
+    return round_(x * 10.0**decimals) / 10.0**decimals
+
+
+def _between_steps(rng: Rng, shape: tuple[int, ...]) -> Any:
+    return rng.integers(-5, 5, shape) + rng.uniform(0.4, 0.6, shape)
+
+
+def _step(rng: Rng, shape: tuple[int, ...]) -> Any:
+    return rng.choice([-2.0, -1.0, 1.0, 2.0], shape) * rng.uniform(0.99, 1.01, shape)
+
+
+@method("__floordiv__")
+@primitive(
+    lambda g: zeros(g),
+    lambda g: zeros(g),
+    show=fn("floor_divide"),
+    samples=(_between_steps, _step),
+    c="floor({a} / {b})",
+)
+def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
+    """floor(a / b), elementwise: the operator //; its derivatives are 0 everywhere."""
+    return xp.floor_divide(a, b)
+
+
+@method("__mod__")
+@primitive(
+    lambda g: g,
+    lambda g, a, b: -(g * floor_divide(a, b)),
+    show=fn("remainder"),
+    samples=(_between_steps, _step),
+    c="{a} - floor({a} / {b}) * {b}",
+)
+def remainder(xp: Any, a: Operand, b: Operand) -> Any:
+    """a - floor(a / b) b, elementwise: the operator %; it has the sign of b."""
+    return xp.remainder(a, b)
+
+
+@method("__divmod__")
+def divmod(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
+    """(a // b, a % b), elementwise.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.divmod(mg.tensor([7.0, -7.0]), 2.0)
+        (tensor([ 3., -4.]), tensor([1., 1.]))
+    """
+    return floor_divide(a, b), remainder(a, b)
+
+
+reflected(floor_divide, "__rfloordiv__")
+reflected(remainder, "__rmod__")
+reflected(divmod, "__rdivmod__")
 
 
 # ---- choices
@@ -271,73 +340,23 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
     return clip_(x, low, high)
 
 
-# ---- comparisons and logic: never tracked
+@composite
+def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """x with NaN and the infinities replaced; the derivative is 0 where something was replaced.
 
+    Args:
+        x: any shape; integers are returned as they are.
+        nan: what NaN becomes.
+        posinf, neginf: what inf and -inf become; by default the largest and the smallest finite number of the dtype.
 
-@method("__eq__")
-@primitive(show=notation.EQUAL, samples=(reals, reals), c="{a} == {b}")
-def equal(xp: Any, a: Operand, b: Operand) -> Any:
-    """a == b, elementwise."""
-    return xp.equal(a, b)
-
-
-@method("__ne__")
-@primitive(show=notation.NOT_EQUAL, samples=(reals, reals), c="{a} != {b}")
-def not_equal(xp: Any, a: Operand, b: Operand) -> Any:
-    """a != b, elementwise."""
-    return xp.not_equal(a, b)
-
-
-@method("__lt__")
-@primitive(show=notation.LESS, samples=(reals, reals), c="{a} < {b}")
-def less(xp: Any, a: Operand, b: Operand) -> Any:
-    """a < b, elementwise."""
-    return xp.less(a, b)
-
-
-@method("__le__")
-@primitive(show=notation.LESS_EQUAL, samples=(reals, reals), c="{a} <= {b}")
-def less_equal(xp: Any, a: Operand, b: Operand) -> Any:
-    """a <= b, elementwise."""
-    return xp.less_equal(a, b)
-
-
-@method("__gt__")
-@primitive(show=notation.GREATER, samples=(reals, reals), c="{a} > {b}")
-def greater(xp: Any, a: Operand, b: Operand) -> Any:
-    """a > b, elementwise."""
-    return xp.greater(a, b)
-
-
-@method("__ge__")
-@primitive(show=notation.GREATER_EQUAL, samples=(reals, reals), c="{a} >= {b}")
-def greater_equal(xp: Any, a: Operand, b: Operand) -> Any:
-    """a >= b, elementwise."""
-    return xp.greater_equal(a, b)
-
-
-@method("__invert__")
-@primitive(show=fn("not"), samples=(booleans,), c="!{x}")
-def logical_not(xp: Any, x: Operand) -> Any:
-    """Not x, elementwise."""
-    return xp.logical_not(x)
-
-
-@method("__and__")
-@primitive(show=fn("and"), samples=(booleans, booleans), c="{a} && {b}")
-def logical_and(xp: Any, a: Operand, b: Operand) -> Any:
-    """a and b, elementwise."""
-    return xp.logical_and(a, b)
-
-
-@method("__or__")
-@primitive(show=fn("or"), samples=(booleans, booleans), c="{a} || {b}")
-def logical_or(xp: Any, a: Operand, b: Operand) -> Any:
-    """a or b, elementwise."""
-    return xp.logical_or(a, b)
-
-
-@primitive(show=fn("isfinite"), samples=(unit,), c="isfinite({x})")
-def isfinite(xp: Any, x: Operand) -> Any:
-    """Whether x is neither infinite nor NaN, elementwise."""
-    return xp.isfinite(x)
+    Example:
+        >>> import minigrad as mg
+        >>> mg.nan_to_num(mg.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
+        tensor([1., 0., 9.])
+    """
+    if x.dtype.kind != "f":
+        return x  # type: ignore[no-any-return]
+    limits = np.finfo(x.dtype)
+    high, low = (float(limits.max) if posinf is None else posinf), (float(limits.min) if neginf is None else neginf)
+    finite = keep(x, isfinite(x))
+    return where(isnan(x), nan, where(equal(x, np.inf), high, where(equal(x, -np.inf), low, finite)))

@@ -26,7 +26,8 @@ from minigrad.core import (
 from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
-from minigrad.ops.elementwise import equal, keep, sqrt, where
+from minigrad.ops.compare import equal
+from minigrad.ops.elementwise import keep, sqrt, where
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
