@@ -87,7 +87,7 @@ def _read(d: dict[str, Any]) -> Node:
 
 
 def encode(value: Any) -> Any:
-    """A parameter, number or array as JSON; what has no JSON form becomes an object with one key that says what it is."""
+    """A parameter, number or array as JSON; what has no JSON form becomes an object that says what it is."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -123,4 +123,8 @@ def decode(value: Any) -> Any:
         return tuple(decode(v) for v in inner)
     if kind == "list":
         return [decode(v) for v in inner]
-    return {"float": float, "ellipsis": lambda _: ..., "dtype": np.dtype, "repr": str}[kind](inner)
+    if kind == "ellipsis":
+        return ...
+    if kind == "dtype":
+        return np.dtype(inner)
+    return float(inner) if kind == "float" else str(inner)

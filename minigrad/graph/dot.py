@@ -51,8 +51,8 @@ class _Drawing:
         dot = graphviz.Digraph(
             "minigrad",
             graph_attr={
-                "rankdir": self.view.direction, "bgcolor": c.page, "fontname": SANS, "fontcolor": c.faint, "nodesep": "0.25",
-                "ranksep": "0.35", "pad": "0.2", "labelloc": "b", "tooltip": " ",
+                "rankdir": self.view.direction, "bgcolor": c.page, "fontname": SANS, "fontcolor": c.faint,
+                "nodesep": "0.25", "ranksep": "0.35", "pad": "0.2", "labelloc": "b", "tooltip": " ",
             },
             node_attr={
                 "shape": "box", "style": "rounded,filled", "fontname": SANS, "fontsize": "12", "fontcolor": c.text,
@@ -88,18 +88,25 @@ class _Drawing:
             if self.back and (box.reached or box.tracked_leaf):
                 self._gradient(dot, box)
                 if self.forward:
-                    dot.body.append(f"\t{{rank=same; {dot._quote(box.id)}; {dot._quote(grad_id(box))}}}\n")
+                    self._pair(dot, box)
         for cluster in clusters:
             dot.subgraph(cluster)
+
+    def _pair(self, dot: Any, box: Box) -> None:
+        """A value and its cotangent stand side by side."""
+        import graphviz
+
+        pair = graphviz.Digraph(graph_attr={"rank": "same"})
+        pair.edge(
+            box.id, grad_id(box), style="dotted", dir="none", color=self.colours.faint, penwidth="0.8", weight="50"
+        )
+        dot.subgraph(pair)
 
     def _cluster(self, path: str) -> dict[str, str]:
         scope, c = self.scopes[path], self.colours
         fill, border = c.clusters[(len(ancestors(path, self.scopes)) - 1) % len(c.clusters)]
-        name = labels.short(labels.visible(scope.title))
-        detail = labels.short(labels.visible(scope.detail), labels.LINE)
-        text = font(name, 11, c.text, bold=True) + (
-            font(f"  {detail}", 10, c.faint) if detail not in ("", name) else ""
-        )
+        name, detail = _titles(scope)
+        text = font(name, 11, c.text, bold=True) + (font(f"  {detail}", 10, c.faint) if detail else "")
         return {
             "label": f"<{text}>", "labeljust": "l", "labelloc": "t", "style": "rounded,filled", "fillcolor": fill,
             "color": border, "margin": "10", "tooltip": labels.tooltip(scope.title),
@@ -128,7 +135,7 @@ class _Drawing:
         if scalar:
             yield font(labels.number(node.value) if node.value is not None else "number", 10, c.text, MONO)
             return
-        label = labels.short(labels.visible(node.label)) if node.label else ""
+        label = self._name(node) if node.label else ""
         what = {"op": node.op, "random": node.op, "update": "update"}.get(node.kind) or ""
         yield font(label or what or node.kind, 12, c.text, bold=True)
         if "formula" in show and node.kind in ("op", "random"):
@@ -146,14 +153,13 @@ class _Drawing:
     def _scope_rows(self, box: Box) -> Iterator[str]:
         scope, c = box.scope, self.colours
         assert scope is not None
-        title = labels.short(labels.visible(scope.title))
-        detail = labels.short(labels.visible(scope.detail), labels.LINE)
+        outputs = self.picture.outputs[box.id]
+        title, detail = self._scope_name(box), _titles(scope)[scope.kind == "layer"]
         yield font(title, 12, c.text, bold=True)
         if detail and detail != title:
             yield font(detail, 10, c.faint)
-        outputs = self.picture.outputs[box.id]
         yield from self._facts(outputs)
-        count = sum(math.prod(n.shape) for n in box.members if n.kind == "parameter")  # type: ignore[arg-type]  # a parameter has one shape
+        count = sum(_size(n) for n in box.members if n.kind == "parameter")
         if count:
             yield font(f"{count:,} parameters" if count > 1 else "1 parameter", 9.5, c.faint)
         if "value" in self.view.show:
@@ -163,6 +169,13 @@ class _Drawing:
         if "grad" in self.view.show and not self.back:
             for node in self._met(box):
                 yield from self._grad_rows(node, f"∂ {self._name(node)} ")
+
+    def _scope_name(self, box: Box) -> str:
+        """A layer goes by its name, a composite by the label that its result was given, if it was."""
+        assert box.scope is not None
+        outputs = self.picture.outputs[box.id]
+        named = outputs[0].label if len(outputs) == 1 and box.scope.kind != "layer" else None
+        return labels.short(labels.visible(named)) if named else _titles(box.scope)[0]
 
     def _facts(self, nodes: list[Node]) -> Iterator[str]:
         """Shape, dtype, bytes kept and source line, as far as they are shown."""
@@ -176,8 +189,9 @@ class _Drawing:
             seen.setdefault(" ".join(filter(None, facts)))
         for text in [t for t in seen if t][:3]:
             yield font(labels.short(text, labels.LINE), 9.5, c.faint, MONO)
-        if "bytes" in show and sum(n.kept for n in nodes):
-            yield font(f"keeps {sum(n.kept for n in nodes):,} bytes", 9, c.faint)
+        kept = [n.kept for n in nodes]
+        if "bytes" in show and any(kept):
+            yield font(f"keeps {sum(kept):,} bytes", 9, c.faint)
         if "source" in show and nodes and nodes[-1].source:
             file, _, line = nodes[-1].source.rpartition(":")
             yield font(
@@ -190,7 +204,7 @@ class _Drawing:
         kind = "backward" if box.reached else "missing"
         self.used.setdefault(kind)
         fill, border = c.fills[kind]
-        name = labels.short(labels.visible(box.scope.title)) if box.scope else self._name(box.members[0])
+        name = self._scope_name(box) if box.scope else self._name(box.members[0])
         rows = [font(f"∂ {name}", 11, c.gradient if box.reached else c.faint, bold=True)]
         if not box.reached:
             rows.append(font("not computed", 9.5, c.faint))
@@ -226,7 +240,7 @@ class _Drawing:
         return [lead + lines[0], *(" " * len(lead) + line for line in lines[1:])]
 
     def _name(self, node: Node) -> str:
-        if node.label and node.kind == "parameter" and node.scope:
+        if node.label and node.kind in ("parameter", "buffer", "update") and node.scope:  # its layer says the rest
             return labels.short(labels.visible(node.label.rpartition(".")[2]))
         return labels.short(labels.visible(node.label or node.op or node.kind))
 
@@ -257,7 +271,9 @@ class _Drawing:
         local = node.locals[line.index] if node.locals else None
         if local is not None and not self.back:
             return f"∂/∂{name} = {local}"
-        return name or ""
+        others = [n for n in node.names or () if n is not None]
+        own = self.nodes[node.inputs[line.index] or ""].label is None
+        return name if name and own and len(others) > 1 else ""
 
     def _backward_line(self, dot: Any, line: Line) -> None:
         """Drawn against its direction, so that the backward pass lies beside the forward one."""
@@ -280,6 +296,19 @@ class _Drawing:
         if not cells:
             return "empty graph: nothing ran inside the trace"
         return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="0"><TR>{"".join(cells)}</TR></TABLE>>'
+
+
+def _titles(scope: Scope) -> tuple[str, str]:
+    """What a scope is called, and what it is unless that says so already: `fc1`, `Linear(64, 10)`."""
+    title, detail = labels.short(labels.visible(scope.title)), labels.short(labels.visible(scope.detail), labels.LINE)
+    if title.isdecimal() and detail:  # its place in a container
+        return f"{title}: {detail}", ""
+    return (detail, "") if detail.startswith(title) else (title, detail)
+
+
+def _size(node: Node) -> int:
+    shape: Any = node.shape
+    return math.prod(shape)
 
 
 def _text(text: str) -> str:

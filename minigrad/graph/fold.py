@@ -100,7 +100,7 @@ def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Pictur
             if source.scope is not None and nodes[made] not in outputs.setdefault(source.id, []):
                 outputs[source.id].append(nodes[made])
             reached = node.flows[k] and _met(node, nodes[made])
-            if source.node is not None and target.node is not None:
+            if target.node is not None:
                 state = node.kind == "update" and k == 0
                 lines.append(Line(source.id, target.id, node.flows[k], node, k, state, reached))
                 continue

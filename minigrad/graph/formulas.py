@@ -5,6 +5,7 @@ A label cannot drift from the code, because it is the code's own result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ def describe(node: Node, nodes: Nodes) -> None:
     if op is None:  # a leaf, an update, or an op of a plugin that is not installed here
         node.names = node.rules = node.locals = (None,) * len(node.inputs)
         return
-    args = _arguments(op, node, nodes)
+    args = arguments(op, node, nodes)
     node.names = tuple(a.text() if isinstance(a, Expr) else None for a in args)
     node.formula = _formula(op, args, node.params)
     node.rules = tuple(rule(op, node, args, k) if f else None for k, f in enumerate(node.flows))
@@ -41,7 +42,12 @@ def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False)
     if op is PICK:
         return "g"
     found = expression(op, node, args, k, bare)
-    return found.text(LIMIT) if isinstance(found, Expr) else None if found is None else str(found)
+    return tidy(found.text(LIMIT)) if isinstance(found, Expr) else None if found is None else str(found)
+
+
+def tidy(text: str) -> str:
+    """Without a factor 1 in front and exponents of 1, which a rule on symbols can leave."""
+    return re.sub(r"\^1(?![\d.e])", "", text.removeprefix("1·"))
 
 
 def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> Any:
@@ -76,7 +82,7 @@ def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> li
     return out
 
 
-def _arguments(op: Primitive, node: Node, nodes: Nodes) -> list[Any]:
+def arguments(op: Primitive, node: Node, nodes: Nodes) -> list[Any]:
     """A symbol for each input, called by its label or else by the op's own name for it; bare numbers as they are."""
     own = [
         op.inputs[k] if k < len(op.inputs) else f"{op.variadic}{k - len(op.inputs) + 1}"

@@ -56,8 +56,8 @@ def font(text: str, size: float, colour: str, face: str = SANS, bold: bool = Fal
 
 
 def block(lines: Iterable[str], size: float, colour: str) -> str:
-    """Several lines of fixed width, left-aligned, spaces kept."""
-    kept = [escape(line).replace(" ", "&#160;") for line in lines]
+    """Several lines of fixed width, left-aligned."""
+    kept = [escape(line) for line in lines]
     body = "".join(f'{line}<BR ALIGN="LEFT"/>' for line in kept) if len(kept) > 1 else "".join(kept)
     return f'<FONT FACE="{MONO}" POINT-SIZE="{size:g}" COLOR="{colour}">{body}</FONT>'
 
@@ -85,10 +85,11 @@ def kind_of(dtype: Any) -> str:
     return "" if dtype is None else str(np.dtype(dtype))
 
 
-def on_host(value: Any) -> np.ndarray[Any, Any]:
+def on_host(value: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """A value of any backend, or a number, as a NumPy array to read."""
     if type(value) in BACKENDS and not isinstance(value, (np.ndarray, np.generic)):
-        return backend_of(value).to_host(value)
+        host: np.ndarray[Any, np.dtype[Any]] = backend_of(value).to_host(value)
+        return host
     return np.asarray(value)
 
 
@@ -120,7 +121,7 @@ def array_lines(value: Any) -> list[str]:
     return _summary(a)
 
 
-def _summary(a: np.ndarray[Any, Any]) -> list[str]:
+def _summary(a: np.ndarray[Any, np.dtype[Any]]) -> list[str]:
     finite = a if a.dtype.kind in "iu" else a[np.isfinite(a)]
     wrong = [f"{count} {what}" for what, count in _odd(a) if count]
     if finite.size == 0:
@@ -131,7 +132,7 @@ def _summary(a: np.ndarray[Any, Any]) -> list[str]:
     return [*lines, ", ".join(wrong)] if wrong else lines
 
 
-def _odd(a: np.ndarray[Any, Any]) -> list[tuple[str, int]]:
+def _odd(a: np.ndarray[Any, np.dtype[Any]]) -> list[tuple[str, int]]:
     if a.dtype.kind in "iu":
         return []
     return [("NaN", int(np.isnan(a).sum())), ("inf", int(np.isinf(a).sum()))]

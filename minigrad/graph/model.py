@@ -90,7 +90,7 @@ class Graph:
         return node.formula
 
     def rule(self, name: str, index: int = 0) -> str | None:
-        """The rule that carries the cotangent `g` of a node back to its input number `index`, as text; None if there is none."""
+        """The rule that carries the cotangent `g` of a node back to its input number `index`, as text."""
         node = self.node(name)
         describe(node, self._nodes)
         assert node.rules is not None

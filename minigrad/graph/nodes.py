@@ -6,7 +6,7 @@ Knows nothing of drawing and nothing of the engine's own nodes: everything here 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "op", "random", "update"]
 Shape: TypeAlias = "tuple[int, ...] | tuple[tuple[int, ...], ...]"  # several of them for an op with several outputs
@@ -72,7 +72,8 @@ class Node:
         return self.kind in LEAVES
 
 
-class Edge(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Edge:
     """`source` is argument number `index` of `target`; `flows` says whether a gradient can travel back."""
 
     source: str

@@ -18,10 +18,12 @@ from minigrad.backend import BACKENDS
 from minigrad.core import BOXES, Tensor, change, sweep
 from minigrad.core.modes import MODES
 from minigrad.core.primitive import Primitive
+from minigrad.graph.brief import brief
 from minigrad.graph.model import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
 OURS = frozenset({"minigrad", "minigrad_layers"})
+STATE: dict[str, Kind] = {"Parameter": "parameter", "Buffer": "buffer"}
 RANDOM = frozenset({"random_bits"})
 _SWEEP = sweep.__code__
 
@@ -96,7 +98,7 @@ class Recorder:
         outer = self._scope
         if self._lifted and _inside_sweep():
             self._scope = self._lifted if not outer.startswith(self._lifted) else outer
-        inputs = tuple(None if a is None else self._find(a) for a in args)
+        inputs = tuple(None if a is None else self._find(a, op.name in RANDOM) for a in args)
         outs = out if op.outputs > 1 else (out,)
         engine = outs[0]._node
         if op.outputs > 1 and engine is not None:
@@ -166,10 +168,10 @@ class Recorder:
         title, detail = name, ""
         if kind == "layer":
             title = self._paths.get(id(subject)) or name
-            detail = _brief(subject, name)
-            if not self._scope and id(subject) not in self._paths:
-                self._learn(subject, "")
-        self._scope = self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
+            detail = brief(subject, name)
+        outer, self._scope = self._scope, self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
+        if kind == "layer" and not outer and id(subject) not in self._paths:  # no model was given, or another one runs
+            self._learn(subject, f"{self._scope}.")
 
     def leave(self) -> None:
         self._scope = self.graph._scopes[self._scope].parent
@@ -209,14 +211,18 @@ class Recorder:
             return
 
     def _known_array(self, array: Any) -> str | None:
-        for candidate in (array, getattr(array, "base", None)):
-            seen = self._by_array.get(id(candidate))
-            if candidate is not None and seen is not None and seen[0]() is candidate and candidate.size == array.size:
-                return seen[1]
-        return None
+        base = getattr(array, "base", None)
+        return self._seen_array(array) or (self._seen_array(base) if _same_view(array, base) else None)
 
-    def _find(self, value: Any) -> str:
-        """The node of a value that an operation met; a new leaf for one that was not seen before."""
+    def _seen_array(self, array: Any) -> str | None:
+        seen = self._by_array.get(id(array))
+        return seen[1] if seen is not None and seen[0]() is array else None
+
+    def _find(self, value: Any, internal: bool = False) -> str:
+        """The node of a value that an operation met; a new leaf for one that was not seen before.
+
+        `internal`: it is the operation's own affair, as the key of a random draw is, and no input of the program.
+        """
         if type(value) not in BOXES:
             return self._constant(value)
         seen = self._by_tensor.get(id(value))
@@ -226,17 +232,17 @@ class Recorder:
         if name is None:
             name = self._known_array(value._data)  # detached, or a view of an array that is known
         if name is None:
-            return self._leaf(value)
+            return self._leaf(value, internal)
         node = self.graph._nodes[name]
         if node.kind in ("parameter", "buffer", "constant"):
             node.scope = common(node.scope, self._scope, self.graph._scopes)
         return name
 
-    def _leaf(self, tensor: Tensor) -> str:
-        kind: Kind = {"Parameter": "parameter", "Buffer": "buffer"}.get(type(tensor).__name__, "input")  # type: ignore[assignment]  # the two names are kinds
+    def _leaf(self, tensor: Tensor, internal: bool) -> str:
+        kind: Kind = "constant" if internal else STATE.get(type(tensor).__name__, "input")
         dotted = self._names.get(id(tensor))
         node = Node(
-            self._unique(dotted) if dotted else self._number("", kind),
+            self._unique(dotted) if dotted else self._number(self._scope if internal else "", kind),
             kind,
             scope="" if kind == "input" else self._scope,
             shape=tensor.shape,
@@ -251,7 +257,7 @@ class Recorder:
         host = type(value) is np.ndarray
         if array and type(value) in BACKENDS:
             name = self._known_array(value)
-            kept = self.graph._nodes[name].value if name is not None else None
+            kept: Any = self.graph._nodes[name].value if name is not None else None
             if name is not None and (
                 not host or not value.flags.writeable or np.array_equal(kept, value, equal_nan=value.dtype.kind == "f")
             ):
@@ -293,6 +299,15 @@ class Recorder:
                     self._alive.append(part)
 
 
+def _same_view(view: Any, base: Any) -> bool:
+    """Whether a NumPy array shows all of another one, element for element, as `Tensor.data` does."""
+    return (
+        type(view) is type(base) is np.ndarray
+        and (view.shape, view.strides, view.dtype) == (base.shape, base.strides, base.dtype)
+        and view.ctypes.data == base.ctypes.data
+    )
+
+
 def _raw(value: Any) -> Any:
     return value._data if type(value) in BOXES else value
 
@@ -300,14 +315,6 @@ def _raw(value: Any) -> Any:
 def _plain(name: str) -> str:
     """`name` as a part of a node's name: letters, digits and a few signs, at most 60 of them."""
     return re.sub(r"[^\w.\-]+", "_", name)[:60] or "_"
-
-
-def _brief(subject: Any, name: str) -> str:
-    """The first line of a layer's repr, "BatchNorm1d(64)", without what its children say."""
-    text = repr(subject) if subject is not None else name
-    if text.startswith("<") or "\n" in text:
-        return type(subject).__name__
-    return text
 
 
 def _bytes(engine: Any) -> int:

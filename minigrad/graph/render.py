@@ -75,8 +75,8 @@ def render(source: str, format: str, timeout: float = 60) -> bytes:
         done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
         raise RenderError(
-            f"{name} took more than timeout={timeout:g} s for {len(source)} characters of DOT and was stopped; draw less with a "
-            "smaller depth=, allow more time, or write the DOT text with graph.save('graph.dot')"
+            f"{name} took more than timeout={timeout:g} s for {len(source)} characters of DOT and was stopped; "
+            "draw less with a smaller depth=, allow more time, or write the DOT text with graph.save('graph.dot')"
         ) from None
     except OSError as error:
         raise RenderError(f"{engine.path} could not be run ({error}); {INSTALL}") from error

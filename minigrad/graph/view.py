@@ -88,19 +88,18 @@ def view_of(arguments: dict[str, Any]) -> View:
     for name in arguments:
         if name not in View._fields:
             raise ArgumentError(f"{name}: a drawing has no such argument; it takes {', '.join(View._fields)}")
-    view = View(**arguments)
-    if isinstance(view.show, str):
-        view = view._replace(show=(view.show,))
-    view = view._replace(show=tuple(view.show))
+    show: Any = arguments.get("show", ("shape", "dtype"))
+    view = View(**{**arguments, "show": (show,) if isinstance(show, str) else tuple(show)})
     for name, valid in (*_VALID.items(), ("theme", tuple(THEMES))):
         if getattr(view, name) not in valid:
             raise ArgumentError(f"{name}: {getattr(view, name)!r} must be one of {', '.join(map(repr, valid))}")
     for part in view.show:
         if part not in SHOW:
             raise ArgumentError(f"show: {part!r} must be among {', '.join(map(repr, SHOW))}")
-    if isinstance(view.depth, bool) or not isinstance(view.depth, int) or view.depth < 0:
+    depth: Any = view.depth
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
         raise ArgumentError(
-            f"depth: {view.depth!r} must be a whole number: 0 draws one box for each outermost scope, 1 one for each layer, "
-            "larger numbers open them"
+            f"depth: {depth!r} must be a whole number: 0 draws one box for each outermost scope, 1 one for each "
+            "layer, larger numbers open them"
         )
     return view

@@ -1,0 +1,46 @@
+"""A layer in a few characters: its repr without what nobody changed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+
+def brief(subject: Any, name: str) -> str:
+    """`BatchNorm1d(64)` for BatchNorm1d(64, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True).
+
+    Arguments that have no default stand without their names, arguments at their default are left out; a layer that
+    holds others, and one whose repr is Python's own, goes by its class.
+    """
+    if subject is None:
+        return name
+    kind, text = type(subject).__name__, repr(subject)
+    if "\n" in text or not text.startswith(f"{kind}(") or not text.endswith(")"):
+        return kind
+    try:
+        parameters = inspect.signature(type(subject).__init__).parameters
+    except (TypeError, ValueError):  # a class that is not written in Python
+        return text
+    kept = []
+    for part in _split(text[len(kind) + 1 : -1]):
+        key, equals, value = part.partition("=")
+        parameter = parameters.get(key.strip()) if equals else None
+        if equals and parameter is None:  # something that the constructor does not take
+            continue
+        if parameter is None or parameter.default is inspect.Parameter.empty:
+            kept.append(value if parameter is not None else part)
+        elif str(parameter.default) != value:
+            kept.append(part)
+    return f"{kind}({', '.join(kept)})" if kept else kind
+
+
+def _split(text: str) -> list[str]:
+    """The arguments in `text`, split at the commas that stand in no bracket."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [p.strip() for p in parts if p.strip()]
