@@ -24,8 +24,8 @@ from minigrad.ops.reduce import mean
 from minigrad.ops.shape import permute_dims
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine", "cross_entropy", "hinge", "huber", "kl_div", "mae",
-    "mse", "nll",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine", "cross_entropy", "hinge", "huber", "kl_div",
+    "mae", "mse", "nll",
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
@@ -51,7 +51,7 @@ def _floating(prediction: Any, loss: str) -> Tensor:
 
 
 def _data(target: Any, device: str, name: str) -> Tensor:
-    """The target as a tensor on `device`; host data are moved there, a tensor of another device is the caller's error."""
+    """The target as a tensor on `device`: host data are moved there; a tensor elsewhere is the caller's error."""
     if type(target) in BOXES:
         return target  # type: ignore[no-any-return]
     array = tensor(target, device="numpy" if isinstance(target, (list, tuple, int, float, np.ndarray)) else None)
@@ -118,7 +118,7 @@ def huber(prediction: Operand, target: Operand, *, delta: float = 1.0, reduction
 
 @composite
 def binary_cross_entropy(prediction: Operand, target: Operand, *, reduction: Reduction = "mean") -> Tensor:
-    """-(t ln p + (1 - t) ln(1 - p)) for probabilities p; a logarithm is held at -100, as in PyTorch, so p may be 0 or 1.
+    """-(t ln p + (1 - t) ln(1 - p)) for probabilities p; a logarithm is held at -100, as in PyTorch, for p = 0 and 1.
 
     Where the model gives logits, `binary_cross_entropy_with_logits` is the exact and stable form.
 
@@ -192,8 +192,8 @@ def cosine(prediction: Operand, target: Operand, *, eps: float = 1e-8, reduction
 
     Example:
         >>> import minigrad as mg
-        >>> mg.losses.cosine(mg.tensor([[1.0, 0.0], [2.0, 2.0]]), [[0.0, 1.0], [1.0, 1.0]], reduction="none").round(6)
-        tensor([1., 0.])
+        >>> mg.losses.cosine(mg.tensor([[1.0, 0.0]]), [[0.0, 1.0]])
+        tensor(1.)
     """
     p, t = _alike(prediction, target, "cosine")
     if not p.shape:
@@ -213,14 +213,15 @@ def _labels(target: Tensor, shape: tuple[int, ...], classes: int, ignore_index: 
     if target.shape != shape:
         hint = "; one_hot targets, or probabilities, must be floats" if target.ndim > len(shape) else ""
         raise ShapeError(
-            f"{loss}: target has shape {target.shape}, but the labels of a prediction with classes on axis 1 must have {shape}{hint}"
+            f"{loss}: target has shape {target.shape}, but the labels of this prediction, whose classes are on axis 1, "
+            f"must have {shape}{hint}"
         )
     if target.device == "numpy" and target.size:
         t = target._data
         wrong = t[((t < 0) | (t >= classes)) & (t != ignore_index)]
         if wrong.size:
             raise BoundsError(
-                f"{loss}: target holds the label {wrong.flat[0]}, but the prediction has {classes} classes, 0 to {classes - 1}"
+                f"{loss}: target holds the label {wrong.flat[0]}, but there are {classes} classes, 0 to {classes - 1}"
             )
 
 

@@ -12,7 +12,8 @@ import minigrad as mg
 class Sequential(mg.Module):
     """One module after the other: f(x) = fₙ(… f₂(f₁(x))).
 
-    The modules are called "0", "1", … in the names of parameters, or by the names of a dict that is given in their place.
+    The modules are called "0", "1", … in the names of parameters, or by the names of a dict that is given in their
+    place.
 
     Example:
         >>> import minigrad as mg

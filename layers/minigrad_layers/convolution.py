@@ -24,14 +24,14 @@ class Conv2d(mg.Module):
 
     Args:
         in_channels, out_channels: c of the input and of the output; both divisible by `groups`.
-        kernel_size, stride, padding, dilation: an integer, or a pair for height and width. Padding may be "valid" (none)
-            or "same" (the output as large as the input; stride 1, and dilation (kernel_size - 1) even).
+        kernel_size, stride, padding, dilation: an integer, or a pair for height and width. Padding may be "valid"
+            (none) or "same" (the output as large as the input; stride 1, and dilation (kernel_size - 1) even).
         groups: how many parts the channels are cut into, each convolved by itself.
         bias: whether there is one.
         device, dtype: of the parameters; float32 by default.
 
-    `weight` (out_channels, in_channels / groups, *kernel_size) and `bias` (out_channels) start evenly on ±1 / sqrt(fan_in),
-    as in PyTorch.
+    `weight` (out_channels, in_channels / groups, *kernel_size) and `bias` (out_channels) start evenly on
+    ±1 / sqrt(fan_in), as in PyTorch.
 
     Example:
         >>> import minigrad as mg
@@ -77,8 +77,8 @@ class Conv2d(mg.Module):
             return 0, 0
         if padding != "same" or self.stride != (1, 1) or any(r % 2 for r in reach):
             raise ArgumentError(
-                f"padding: {padding!r} must be an integer, a pair, 'valid', or 'same' with stride 1 (here {self.stride}) and an even "
-                f"dilation * (kernel_size - 1) (here {tuple(reach)})"
+                f"padding: {padding!r} must be an integer, a pair, 'valid', or 'same', which needs stride 1 "
+                f"(here {self.stride}) and an even dilation * (kernel_size - 1) (here {tuple(reach)})"
             )
         return reach[0] // 2, reach[1] // 2
 

@@ -18,7 +18,8 @@ class Linear(mg.Module):
         bias: whether there is a b.
         device, dtype: of the parameters; float32 by default.
 
-    `weight` (out_features, in_features) and `bias` (out_features) start evenly on ±1 / sqrt(in_features), as in PyTorch.
+    `weight` (out_features, in_features) and `bias` (out_features) start evenly on ±1 / sqrt(in_features), as
+    in PyTorch.
 
     Raises:
         ShapeError: the last axis of an input is not `in_features`.
@@ -38,7 +39,7 @@ class Linear(mg.Module):
             )
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features)
-        # Drawn as (in, out) and turned, so that the product below reads it along its rows; its gradient has the same layout.
+        # Drawn as (in, out) and turned: the product below reads it along its rows, and its gradient has this layout.
         drawn = mg.init.uniform((in_features, out_features), -bound, bound, dtype=dtype or "float32", device=device)
         self.weight = mg.Parameter(drawn.T)
         self.bias = (

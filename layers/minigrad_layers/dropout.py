@@ -7,17 +7,17 @@ import minigrad as mg
 
 @mg.register_layer
 class Dropout(mg.Module):
-    """Zero each element with probability `p` during training, and scale the others by 1 / (1 - p); the identity otherwise.
+    """Zero each element with probability `p` and scale the others by 1 / (1 - p), in training; else the identity.
 
     Each layer has a random stream of its own, `generator`, so its masks depend on the seed, the layer's number and the
-    number of the call, on nothing else, and are the same on every backend. `p` is rounded to a multiple of 1/65536 (2**-32
-    where p or 1 - p is under 0.01) and the scale is the exact reciprocal. An inf or NaN that is dropped is 0.
+    number of the call, on nothing else, and are the same on every backend. `p` is rounded to a multiple of 1/65536
+    (2**-32 where p or 1 - p is under 0.01) and the scale is the exact reciprocal. An inf or NaN that is dropped is 0.
 
     Args:
         p: from 0 (the identity, bit for bit) to 1 (zeros).
 
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: a simple way to prevent neural networks from
-    overfitting", JMLR 15, 2014.
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: a simple way to prevent neural networks
+    from overfitting", JMLR 15, 2014.
 
     Raises:
         ArgumentError: p is no number from 0 to 1.

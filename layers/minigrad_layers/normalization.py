@@ -32,9 +32,9 @@ def normalize(
 ) -> Normalized:
     """y = (x - mean) / sqrt(var + eps) weight + bias, with mean and variance of `x` over `axes` unless they are given.
 
-    `weight` and `bias` broadcast against `x`. float16 is computed in float32 and comes back as float16. A constant input
-    gives exactly `bias`. The mean (of the deviations from a rounded mean, see `minigrad.deviations`) and the variance are
-    labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient.
+    `weight` and `bias` broadcast against `x`. float16 is computed in float32 and comes back as float16. A constant
+    input gives exactly `bias`. The mean (of the deviations from a rounded mean, see `minigrad.deviations`) and the
+    variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient.
     """
     if x.dtype.kind != "f":
         raise DtypeError(
@@ -109,7 +109,7 @@ class _BatchNorm(mg.Module):
             momentum = 1 - decay
         if momentum is not None and not 0 <= momentum <= 1:
             raise ArgumentError(
-                f"momentum: {momentum!r} is the weight of the new batch, from 0 to 1, or None for the average of all batches"
+                f"momentum: {momentum!r} is the weight of the new batch, from 0 to 1, or None for the average of all"
             )
         if correction not in (0, 1):
             raise ArgumentError(f"correction: {correction!r} must be 1 (running_var divides by n - 1) or 0 (by n)")
@@ -144,8 +144,8 @@ class _BatchNorm(mg.Module):
         n = x.size // channels if channels else 0
         if n < 2:
             raise ShapeError(
-                f"{name}: an input of shape {x.shape} has {n} value{'s' * (n != 1)} per channel, and a variance needs more than "
-                "one; train with larger batches (drop_last for a last one of 1), or call eval() to use the running statistics"
+                f"{name}: an input of shape {x.shape} has {n} value{'s' * (n != 1)} per channel, a variance needs two; "
+                "train with larger batches (drop_last drops a last one of 1), or use the running statistics with eval()"
             )
         y, mean, var = normalize(x, axes, weight, bias, eps=self.eps)
         if self.training:
@@ -185,15 +185,15 @@ class BatchNorm1d(_BatchNorm):
     Args:
         num_features: c.
         eps: added to the variance; above 0.
-        momentum: weight of the new batch in the running statistics, as in PyTorch; None for the average of all batches, as
-            in the paper. `decay`, 1 - momentum, is the other convention.
+        momentum: weight of the new batch in the running statistics, as in PyTorch; None for the average of all
+            batches, as in the paper. `decay`, 1 - momentum, is the other convention.
         affine, bias: whether there are `weight` (c) and `bias` (c), which start as 1 and 0; no bias without the weight.
-        track_running_stats: keep `running_mean`, `running_var` and `num_batches_tracked`, which eval() uses; without them
-            the batch's own statistics are used always.
+        track_running_stats: keep `running_mean`, `running_var` and `num_batches_tracked`, which eval() uses; without
+            them the batch's own statistics are used always.
         correction: 1 keeps the unbiased variance, divided by n - 1, 0 the one that normalizes, divided by n.
 
-    Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate shift",
-    ICML 2015.
+    Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", ICML 2015.
 
     Raises:
         ArgumentError: eps <= 0, a momentum outside 0 to 1.
@@ -224,7 +224,7 @@ class BatchNorm2d(_BatchNorm):
 
 @mg.register_layer
 class LayerNorm(mg.Module):
-    """Each example normalized over its last axes: y = (x - mean) / sqrt(var + eps) weight + bias, in training and after.
+    """Each example normalized over its last axes, y = (x - mean) / sqrt(var + eps) weight + bias, always the same.
 
     Args:
         normalized_shape: sizes of the axes to normalize over, the last ones of the input.
@@ -270,12 +270,15 @@ class LayerNorm(mg.Module):
 
     def extra_repr(self) -> str:
         """PyTorch's."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 @mg.register_layer
 class GroupNorm(mg.Module):
-    """Each group of channels of each example of (n, c, …) normalized, in training and after; weight and bias by channel.
+    """Each group of channels of each example of (n, c, …) normalized, in training and after.
 
     Args:
         num_groups: how many groups; divides num_channels. 1 takes all channels together, num_channels each alone.
@@ -325,4 +328,7 @@ class GroupNorm(mg.Module):
 
     def extra_repr(self) -> str:
         """PyTorch's."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )

@@ -25,7 +25,8 @@ T = TypeVar("T")
 class Module:
     """A function with parameters. Subclass it, assign attributes in `__init__`, define `forward`; call the object.
 
-    `training` is one flag on the whole tree, set by `train` and `eval`. Every method that changes the module returns it.
+    `training` is one flag on the whole tree, set by `train` and `eval`. Every method that changes the module returns
+    it.
 
     Example:
         >>> import minigrad as mg
@@ -218,7 +219,7 @@ class Module:
         return self
 
     def to(self, device: str) -> Self:
-        """Move parameters, gradients and buffers to `device`, in place: an optimiser goes on holding the same tensors."""
+        """Move parameters, gradients and buffers to `device`, in place: an optimiser still holds the same tensors."""
         at = get_backend(device).parse_device(device)
         return self._replace(lambda array: transfer(array, at))
 

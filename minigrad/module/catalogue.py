@@ -1,4 +1,4 @@
-"""The catalogue of layers: classes by name, found through the entry points of installed distributions when asked for."""
+"""The catalogue of layers: classes by name, found through installed distributions' entry points when asked for."""
 
 from __future__ import annotations
 

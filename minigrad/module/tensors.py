@@ -40,7 +40,7 @@ class Buffer(Tensor):
         fill(self, data, None, None, False, name)
 
     def assign(self, value: Any) -> None:
-        """Let the buffer stand for `value` from now on; whoever watches is told. What was computed before stays as it was.
+        """Let the buffer stand for `value` from now on, and tell whoever watches. What was computed before stays.
 
         Raises:
             ShapeError: another shape.

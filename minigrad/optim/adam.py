@@ -31,8 +31,8 @@ def adam(
     """One step of Adam for one parameter, in primitives: (new p, new m, new v).
 
     m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  p ← p - rate m / (root sqrt(v) + eps), where in step t
-    rate = lr / (1 - β₁ᵗ) and root = 1 / sqrt(1 - β₂ᵗ), both 0-d arrays of the dtype of p. `weight_decay` first adds that
-    much p to g; `shrink` (AdamW's 1 - lr weight_decay) first multiplies p.
+    rate = lr / (1 - β₁ᵗ) and root = 1 / sqrt(1 - β₂ᵗ), both 0-d arrays of the dtype of p. `weight_decay` first adds
+    that much p to g; `shrink` (AdamW's 1 - lr weight_decay) first multiplies p.
 
     Source: Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 

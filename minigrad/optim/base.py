@@ -3,8 +3,8 @@
 That function, `(p, g, *state, *scalars) -> (new p, *new state)`, consists of primitives and can be traced; what changes
 from step to step (learning rate, bias corrections) comes as 0-d arrays. On NumPy a fused kernel does the same in place
 on the state, which nobody else can see, and writes the new parameter into a new array, because graphs may hold the old
-one; tests hold the two equal. State belongs to a parameter by its position (or its name, when names are given), never by
-its identity, so that it can be saved and order never depends on a hash.
+one; tests hold the two equal. State belongs to a parameter by its position (or its name, when names are given), never
+by its identity, so that it can be saved and order never depends on a hash.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Optimizer:
     def fused(
         self, p: Any, g: Any, state: Any, scalars: tuple[Any, ...], group: dict[str, Any], out: Any, scratch: Any
     ) -> None:
-        """The same on flat NumPy arrays of one length, to the last bit: the new p into `out`, the new state in place."""
+        """The same on flat NumPy arrays, to the last bit: the new p into `out`, the new state in place."""
         raise NotImplementedError
 
     def add_param_group(self, group: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ class Optimizer:
                 rebind(p, astype(new, array.dtype))
 
     def _in_place(self, p: Any, g: Any, slots: Slots, scalars: tuple[Any, ...], group: dict[str, Any]) -> Any:
-        """The fused kernel on pieces of the arrays. They take the layout of the gradient, which comes back every step."""
+        """The fused kernel on pieces of the arrays. All take the layout of the gradient, which comes every step."""
         rows = g.flags.c_contiguous or not g.flags.f_contiguous
         for k in self.slots:
             slots[k] = _laid(slots[k], rows)
@@ -161,7 +161,7 @@ class Optimizer:
     # ---- saving
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs, as copies on the host: {"state": {name: {slot: value}}, "param_groups": […]}.
+        """What a resumed run needs, copied to the host: {"state": {name: {slot: value}}, "param_groups": […]}.
 
         Names are those that were given, else positions "0", "1", …; "step" is an int, options are plain numbers.
         """
@@ -205,7 +205,7 @@ class Optimizer:
         for name, slots in held.items():
             if name not in params or set(slots) != {"step", *self.slots}:
                 raise CheckpointError(
-                    f"{kind}: parameter {name!r} with {sorted(slots)} does not belong here; it has {['step', *self.slots]}"
+                    f"{kind}: the saved parameter {name!r} has {sorted(slots)}, this one {['step', *self.slots]}"
                 )
             p = params[name]
             wrong = {k: np.shape(v) for k, v in slots.items() if k != "step" and np.shape(v) != p.shape}

@@ -23,8 +23,8 @@ def sgd(
 ) -> tuple[Any, Any]:
     """One step of gradient descent for one parameter, in primitives: (new p, new buffer).
 
-    buffer ← momentum buffer + g, p ← p - lr buffer; with `nesterov` p ← p - lr (g + momentum buffer). `lr` is a 0-d array
-    of the dtype of p; `weight_decay` adds that much p to g.
+    buffer ← momentum buffer + g, p ← p - lr buffer; with `nesterov` p ← p - lr (g + momentum buffer). `lr` is a 0-d
+    array of the dtype of p; `weight_decay` adds that much p to g.
 
     Example:
         >>> import minigrad as mg
@@ -48,7 +48,8 @@ class SGD(Optimizer):
         weight_decay: this much of p is added to g.
         nesterov: look ahead along the momentum, which must then be above 0.
 
-    Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013.
+    Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", ICML
+    2013.
 
     Example:
         >>> import minigrad as mg

@@ -1,0 +1,196 @@
+"""Distributions: words of a stream made into numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import get_backend
+from minigrad.core import MODES, Operand, Tensor, reshape_
+from minigrad.errors import ArgumentError, DtypeError
+from minigrad.ops.compare import greater_equal
+from minigrad.ops.elementwise import sqrt
+from minigrad.ops.functions import cos, log, sin
+from minigrad.ops.shape import concat, take_part
+from minigrad.random.streams import Generator, default
+from minigrad.random.words import bounded, random_bits, sorting_order, unit_float32, unit_float64
+
+Shape = int | tuple[int, ...]
+
+
+def _bits(shape: Shape, bits: int, generator: Generator | None, device: str | None) -> Tensor:
+    if generator is not None and not isinstance(generator, Generator):
+        raise ArgumentError(
+            f"generator: {generator!r} must be a minigrad.random.Generator, or None for the default one"
+        )
+    at = device or MODES.get().device or "numpy"
+    key, counter = (generator or default).place(get_backend(at).parse_device(at))
+    return random_bits(key, counter, shape=_shape(shape), bits=bits)
+
+
+def _shape(shape: Shape) -> tuple[int, ...]:
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if any(not isinstance(n, (int, np.integer)) or n < 0 for n in sizes):
+        raise ArgumentError(f"shape: {shape!r} must be a size or a tuple of sizes, integers of at least 0")
+    return tuple(int(n) for n in sizes)
+
+
+def _unit(shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | None, device: str | None) -> Tensor:
+    if dtype == np.float64:
+        return unit_float64(_bits(shape, 64, generator, device))
+    return unit_float32(_bits(shape, 32, generator, device))
+
+
+def _float(dtype: Any) -> np.dtype[Any]:
+    out: np.dtype[Any] = np.dtype(dtype)
+    if out.kind != "f":
+        raise DtypeError(f"dtype: {out} holds no random reals; use a floating dtype, or random.integers")
+    return out
+
+
+def uniform(
+    shape: Shape = (),
+    low: Operand = 0.0,
+    high: Operand = 1.0,
+    *,
+    dtype: Any = "float32",
+    device: str | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Evenly distributed numbers in [low, high).
+
+    On [0, 1) they are the multiples (u32 >> 8) 2**-24 for float32 (rounded once more for float16) and (u64 >> 11)
+    2**-53 for float64, of the call's 32- or 64-bit words.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.random.uniform((2, 3), generator=mg.random.Generator(0)).shape
+        (2, 3)
+    """
+    kind = _float(dtype)
+    u = _unit(_shape(shape), kind, generator, device)
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1)):
+        u = u * (high - low) + low
+    return u if u.dtype == kind else u.astype(kind)
+
+
+def normal(
+    shape: Shape = (),
+    mean: Operand = 0.0,
+    std: Operand = 1.0,
+    *,
+    dtype: Any = "float32",
+    device: str | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normally distributed numbers, by Box and Muller's transform: elements 2k and 2k + 1 are r cos t and r sin t.
+
+    With uniform numbers u and w from words 2k and 2k + 1: r = sqrt(-2 ln(1 - u)), t = 2 pi w. In float32 none is
+    further than 5.77 standard deviations from the mean. Source: Box, Muller, "A note on the generation of random
+    normal deviates", The Annals of Mathematical Statistics 29(2), 1958.
+
+    Example:
+        >>> import minigrad as mg
+        >>> abs(mg.random.normal(10000, generator=mg.random.Generator(0)).mean().item()) < 0.03
+        True
+    """
+    kind, sizes = _float(dtype), _shape(shape)
+    n = math.prod(sizes)
+    pairs = -(-n // 2)
+    u = _unit((pairs, 2), kind, generator, device)
+    r = sqrt(-2.0 * log(1.0 - take_part(u, axis=1, start=0, stop=1)))
+    t = take_part(u, axis=1, start=1, stop=2) * (2.0 * math.pi)
+    z = reshape_(concat([r * cos(t), r * sin(t)], axis=1), shape=(2 * pairs,))
+    z = reshape_(z if n == 2 * pairs else take_part(z, axis=0, start=0, stop=n), shape=sizes)
+    if not (isinstance(mean, (int, float)) and isinstance(std, (int, float)) and (mean, std) == (0, 1)):
+        z = z * std + mean
+    return z if z.dtype == kind else z.astype(kind)
+
+
+def mask(
+    shape: Shape, p: float, *, device: str | None = None, generator: Generator | None = None
+) -> tuple[Tensor, float]:
+    """A boolean mask that is False with probability `p`, and the factor 1 / (1 - p) that makes up for it.
+
+    An element is kept where its 16-bit word is at least t = round(65536 p); where p or 1 - p is under 0.01, its 32-bit
+    word at least round(2**32 p). The factor is the exact reciprocal of the probability that this gives, and 0 when all
+    are dropped. This is what dropout is made of.
+
+    Raises:
+        ArgumentError: p outside 0 to 1.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.random.mask((2, 2), 1.0)[0].any(), mg.random.mask((2, 2), 0.25)[1]
+        (tensor(False), 1.3333333333333333)
+    """
+    bits = 16 if 0.01 <= probability(p, "p") <= 0.99 else 32
+    words = 1 << bits
+    t = round(words * p)
+    drawn = _bits(_shape(shape), bits, generator, device)
+    return greater_equal(drawn, t), words / (words - t) if t < words else 0.0
+
+
+def bernoulli(
+    shape: Shape = (), p: float = 0.5, *, device: str | None = None, generator: Generator | None = None
+) -> Tensor:
+    """True with probability `p`, else False; `p` is rounded as in `mask`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.random.bernoulli(3, 1.0)
+        tensor([ True,  True,  True])
+    """
+    return mask(shape, 1 - probability(p, "p"), device=device, generator=generator)[0]
+
+
+def integers(
+    low: int,
+    high: int | None = None,
+    shape: Shape = (),
+    *,
+    device: str | None = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """int64 integers from `low` up to, not including, `high` (from 0 up to `low` when that is given alone).
+
+    low + floor(u64 (high - low) / 2**64) of the call's 64-bit words.
+
+    Raises:
+        ArgumentError: high <= low, or more than 2**32 - 1 different ones.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.random.integers(5, 6, (2,))
+        tensor([5, 5])
+    """
+    first, last = (0, int(low)) if high is None else (int(low), int(high))
+    if not 0 < last - first < 1 << 32:
+        raise ArgumentError(f"integers: from {first} up to {last} there must be 1 to 2**32 - 1 of them; is high > low?")
+    return bounded(_bits(_shape(shape), 64, generator, device), low=first, span=last - first)
+
+
+def permutation(n: int | Tensor, *, device: str | None = None, generator: Generator | None = None) -> Tensor:
+    """The integers 0 to n - 1 in random order; given a tensor, its elements along the first axis in random order.
+
+    The order is that of the call's 64-bit words.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.random.permutation(4).sum()
+        tensor(6)
+    """
+    if isinstance(n, Tensor):
+        return n[permutation(len(n), device=n.device, generator=generator)]
+    if not isinstance(n, (int, np.integer)) or n < 0:
+        raise ArgumentError(f"permutation: n={n!r} must be an integer of at least 0, or a tensor")
+    return sorting_order(_bits((int(n),), 64, generator, device))
+
+
+def probability(p: float, name: str) -> float:
+    """`p` itself; ArgumentError, naming the argument, if it is no number from 0 to 1."""
+    if isinstance(p, bool) or not isinstance(p, (int, float, np.floating, np.integer)) or not 0 <= p <= 1:
+        raise ArgumentError(f"{name}: {p!r} must be a probability, a number from 0 to 1")
+    return float(p)
