@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad.core import (
     Axis,
     Operand,
@@ -19,9 +21,9 @@ from minigrad.core import (
     sum_,
 )
 from minigrad.errors import ArgumentError, BoundsError
-from minigrad.ops.compare import equal, isfinite, less_equal, logical_not
+from minigrad.ops.compare import equal, less_equal, logical_not, not_equal
 from minigrad.ops.creation import arange
-from minigrad.ops.elementwise import keep, sqrt, where
+from minigrad.ops.elementwise import keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log
 from minigrad.ops.reduce import max_, narrowed, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
@@ -39,43 +41,66 @@ def relu(x: Operand) -> Tensor:
     return keep(x, logical_not(less_equal(x, 0)))
 
 
-def _peak(x: Any, axes: tuple[int, ...]) -> Any:
-    """The largest element, 0 where that is infinite: a shift under which exp does not overflow."""
-    top = max_(x, axes=axes, keepdims=True)
-    return stop_gradient(keep(top, isfinite(top)), why="the result does not depend on the shift")
+def _shifted(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """x less its largest element over `axes`, so that exp does not overflow; and that element, as a constant.
+
+    Where x is inf the difference counts as 0, so that in a row with inf those elements share everything.
+    """
+    limits = np.finfo(np.float32 if x.dtype is None else x.dtype)
+    top = stop_gradient(max_(x, axes=axes, keepdims=True), why="the result does not depend on the shift")
+    held = maximum(minimum(top, float(limits.max)), float(limits.min))
+    return keep(x - held, not_equal(x, math.inf)), top
 
 
 @composite
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over `axis`, shifted so that nothing overflows.
 
+    Elements that are inf share the whole evenly, with derivative 0; elements that are -inf get 0. Where all elements
+    are -inf the result is NaN: nothing is known of their proportions.
+
     Example:
         >>> import minigrad as mg
-        >>> mg.softmax(mg.tensor([0.0, 0.0]))
-        tensor([0.5, 0.5])
+        >>> mg.softmax(mg.tensor([0.0, 0.0, float("-inf")]))
+        tensor([0.5, 0.5, 0. ])
     """
     axes = normalize_axes(x, axis, "softmax")
-    wide = widened(x)
-    e = exp(wide - _peak(wide, axes))
+    e = exp(_shifted(widened(x), axes)[0])
     return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
 
 
 @composite
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
-    """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0)."""
+    """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0).
+
+    NaN where all elements are -inf; beside an inf, finite elements get the lowest number of the dtype (of float32 for
+    float16, which has -inf for it).
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.log_softmax(mg.tensor([0.0, 1e4]))
+        tensor([-10000.,      0.])
+    """
     axes = normalize_axes(x, axis, "log_softmax")
-    wide = widened(x)
-    shifted = wide - _peak(wide, axes)
+    shifted, _ = _shifted(widened(x), axes)
     return narrowed(shifted - log(sum_(exp(shifted), axes=axes, keepdims=True)), x)
 
 
 @composite
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) over `axis`, shifted so that nothing overflows."""
+    """log(sum(exp(x))) over `axis`, shifted so that nothing overflows.
+
+    inf where an element is inf. Where all elements are -inf the result is -inf and its derivative NaN.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.logsumexp(mg.tensor([1e4, 1e4]))
+        tensor(10000.69314718)
+    """
     axes = normalize_axes(x, axis, "logsumexp")
     wide = widened(x)
-    peak = _peak(wide, axes)
-    out = narrowed(log(sum_(exp(wide - peak), axes=axes, keepdims=True)) + peak, x)
+    shifted, top = _shifted(wide, axes)
+    out = narrowed(log(sum_(exp(shifted), axes=axes, keepdims=True)) + top, x)
     return out if keepdims else reshape_(out, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
