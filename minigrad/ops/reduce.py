@@ -26,7 +26,7 @@ from minigrad.core import (
 from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
-from minigrad.ops.compare import equal
+from minigrad.ops.compare import equal, not_equal
 from minigrad.ops.elementwise import keep, sqrt, where
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -210,14 +210,8 @@ def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -
     return keep(spread(g / ties, x.shape, axes, keepdims), where_is)
 
 
-def _extremum_rule(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    if isinstance(g, notation.Expr):
-        return keep(g, equal(x, y))
-    return _share_ties(g, x, y, axes, keepdims)
-
-
 @primitive(
-    _extremum_rule,
+    _share_ties,
     show=notation.reduction("max", r"\max", axis="axes"),
     samples=_case(distinct),
     kind="reduce",
@@ -230,7 +224,7 @@ def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) 
 
 
 @primitive(
-    _extremum_rule,
+    _share_ties,
     show=notation.reduction("min", r"\min", axis="axes"),
     samples=_case(distinct),
     kind="reduce",
@@ -293,26 +287,66 @@ def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return all_(x, axes=normalize_axes(x, axis, "all"), keepdims=bool(keepdims))
 
 
-@primitive(
-    show=fn("argmax"),
-    samples=lambda rng: ((distinct(rng, (2, 3)),), {"axis": int(rng.integers(2)), "keepdims": bool(rng.integers(2))}),
-    kind="opaque",
-    infer=lambda x, *, axis, keepdims: (
-        tuple(1 if i == axis else n for i, n in enumerate(x.shape) if keepdims or i != axis)
-        if axis is not None
-        else (),
-        "int64",
-    ),
-    name="argmax",
-)
+def count_nonzero(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """How many elements over `axis` are not 0, as integers; NaN is not 0.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.count_nonzero(mg.tensor([[1.0, 0.0], [2.0, 3.0]]), axis=1)
+        tensor([1, 2])
+    """
+    return sum_(not_equal(x, 0), axes=normalize_axes(x, axis, "count_nonzero"), keepdims=bool(keepdims))
+
+
+def _case_position(rng: Rng) -> Sample:
+    axis = (None, 0, 1)[int(rng.integers(3))]
+    return (distinct(rng, (2, 3)),), {"axis": axis, "keepdims": bool(rng.integers(2))}
+
+
+def _infer_position(x: Any, *, axis: int | None, keepdims: bool) -> Any:
+    axes = range(len(x.shape)) if axis is None else (axis,)
+    return tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes), "int64"
+
+
+@primitive(show=fn("argmax"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax")
 def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
     """The position of the largest element."""
     return xp.asarray(xp.argmax(x, axis=axis, keepdims=keepdims))
 
 
+@primitive(show=fn("argmin"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin")
+def argmin_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
+    """The position of the smallest element."""
+    return xp.asarray(xp.argmin(x, axis=axis, keepdims=keepdims))
+
+
 @method("argmax")
 def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The position of the largest element along `axis` (None: in the flattened array); the first one where they tie."""
-    if axis is not None:
-        (axis,) = normalize_axes(x, axis, "argmax")
-    return argmax_(x, axis=axis, keepdims=bool(keepdims))
+    """The position of the largest element along `axis` (None: in the flattened array); the first one where they tie.
+
+    Raises:
+        ShapeError: no elements along `axis`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.argmax(mg.tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=1)
+        tensor([1, 0])
+    """
+    axes = _nonempty(x, axis, "argmax")
+    return argmax_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))
+
+
+@method("argmin")
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the smallest element along `axis` (None: in the flattened array); the first one where they tie.
+
+    Raises:
+        ShapeError: no elements along `axis`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
+        tensor(1)
+    """
+    axes = _nonempty(x, axis, "argmin")
+    return argmin_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))
