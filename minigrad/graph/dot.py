@@ -109,7 +109,7 @@ class _Drawing:
         text = font(name, 11, c.text, bold=True) + (font(f"  {detail}", 10, c.faint) if detail else "")
         return {
             "label": f"<{text}>", "labeljust": "l", "labelloc": "t", "style": "rounded,filled", "fillcolor": fill,
-            "color": border, "margin": "10", "tooltip": labels.tooltip(scope.title),
+            "color": border, "margin": "10", "tooltip": labels.literal(scope.title),
         }  # fmt: skip
 
     # ---- boxes
@@ -246,9 +246,9 @@ class _Drawing:
 
     def _tooltip(self, box: Box) -> str:
         if box.scope is not None:
-            return labels.tooltip(f"{box.scope.path}: {box.scope.detail or box.scope.title}")
+            return labels.literal(f"{box.scope.path}: {box.scope.detail or box.scope.title}")
         node = box.members[0]
-        return labels.tooltip(node.label or node.name)
+        return labels.literal(node.label or node.name)
 
     # ---- lines
 
@@ -312,8 +312,5 @@ def _size(node: Node) -> int:
 
 
 def _text(text: str) -> str:
-    """An edge's label: not markup, no escapes, and a little room beside the line."""
-    import graphviz
-
-    escaped: str = graphviz.escape(f" {labels.short(text, labels.LINE)} ")
-    return escaped
+    """An edge's label, with a little room beside the line."""
+    return labels.literal(f" {labels.short(text, labels.LINE)} ")

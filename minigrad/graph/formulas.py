@@ -13,7 +13,7 @@ from minigrad.core.dispatch import PICK
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive, Pull
 from minigrad.core.sweep import unbroadcast
 from minigrad.graph.nodes import Node
-from minigrad.notation import ONE, Expr, as_is, cotangent, symbol
+from minigrad.notation import ONE, ZERO, Expr, as_is, cotangent, symbol
 
 Nodes = Mapping[str, Node]
 LIMIT = 60  # characters of a label
@@ -41,13 +41,16 @@ def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False)
     """The rule of input number `k` on symbols, as text; with `bare`, for a cotangent of 1."""
     if op is PICK:
         return "g"
-    found = expression(op, node, args, k, bare)
+    try:
+        found = expression(op, node, args, k, bare)
+    except Exception as error:  # noqa: BLE001  (a stranger's rule that symbols do not pass: the drawing goes on, and says so)
+        return f"{op.name}: no formula ({type(error).__name__})"
     return tidy(found.text(LIMIT)) if isinstance(found, Expr) else None if found is None else str(found)
 
 
 def tidy(text: str) -> str:
-    """Without a factor 1 in front and exponents of 1, which a rule on symbols can leave."""
-    return re.sub(r"\^1(?![\d.e])", "", text.removeprefix("1·"))
+    """Without factors and exponents of 1, which a rule on symbols can leave."""
+    return re.sub(r"[·^]1(?![\d.e])", "", text.removeprefix("1·"))
 
 
 def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> Any:
@@ -55,14 +58,19 @@ def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = 
     pull, _ = op.pull_for(k)
     if pull is None:
         return None
-    g: Any = ONE if bare else cotangent("y", node.shape, node.dtype)  # type: ignore[arg-type]  # several outputs: a tuple of shapes
-    try:
-        out = pull.rule(g, *_asked(op, pull, node, args, k))
-        if not bare and isinstance(out, Expr) and out.shape is not None and out.shape != args[k].shape:
-            out = unbroadcast(out, args[k].shape)
-    except Exception as error:  # noqa: BLE001  (a stranger's rule that symbols do not pass: the drawing goes on and says so)
-        return f"{op.name}: no formula ({type(error).__name__})"
-    return out
+    g: Any = ONE if bare else _several(cotangent("y", node.shape, node.dtype), node)  # type: ignore[arg-type]  # several outputs: a tuple of shapes
+    out = pull.rule(g, *_asked(op, pull, node, args, k))
+    if not isinstance(out, Expr):
+        return out
+    show: Any = out.show
+    if show is None and out.params and out.params.get("value") == 0:
+        return Expr(ZERO.show, shape=args[k].shape, dtype=args[k].dtype)
+    return out if bare or out.shape in (None, args[k].shape) else unbroadcast(out, args[k].shape)
+
+
+def _several(y: Expr, node: Node) -> Any:
+    """A symbol, or a tuple of its parts for an op with several outputs."""
+    return tuple(y[i] for i in range(len(node.shape))) if isinstance(node.dtype, tuple) else y
 
 
 def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> list[Any]:
@@ -76,7 +84,7 @@ def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> li
         elif kind == "i":
             out.append(k - len(op.inputs))
         elif v == 0:
-            out.append(symbol("y", node.shape, node.dtype))  # type: ignore[arg-type]  # as above
+            out.append(_several(symbol("y", node.shape, node.dtype), node))  # type: ignore[arg-type]  # as above
         else:
             out.append(tuple(args[len(op.inputs) :]) if int(v) > len(op.inputs) else args[int(v) - 1])
     return out

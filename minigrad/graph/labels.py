@@ -44,9 +44,13 @@ def escape(text: str) -> str:
     return "".join(_MARKUP.get(c, c) for c in text)
 
 
-def tooltip(text: str) -> str:
-    """`text` for a plain attribute: backslashes are not escapes there, `<...>` is no markup, NUL cannot be held."""
-    return "".join("\ufffd" if c == "\x00" or 0xD800 <= ord(c) < 0xE000 else c for c in text).replace("\\", "\\\\")
+def literal(text: str) -> str:
+    """`text` for a plain attribute: its backslashes are no escapes, `<...>` is no markup; DOT cannot hold NUL."""
+    import graphviz  # only a drawing needs it
+
+    held = "".join("\ufffd" if c == "\x00" or 0xD800 <= ord(c) < 0xE000 else c for c in text)
+    out: str = graphviz.escape(held)
+    return out
 
 
 def font(text: str, size: float, colour: str, face: str = SANS, bold: bool = False) -> str:
@@ -99,7 +103,7 @@ def number(value: Any) -> str:
         return str(bool(value))
     if isinstance(value, (int, np.integer)):
         return str(int(value))
-    return f"{float(value):.4g}"
+    return f"{float(value) + 0.0:.4g}"  # -0 is shown as 0
 
 
 def array_lines(value: Any) -> list[str]:

@@ -137,7 +137,7 @@ class Recorder:
         name = self._by_node.get(node.id)
         if name is None:  # computed before the trace began
             return
-        raw = tuple(map(_raw, cotangent)) if isinstance(cotangent, tuple) else _raw(cotangent)
+        raw = tuple(map(_raw, cotangent)) if isinstance(cotangent, (tuple, list)) else _raw(cotangent)
         self.graph._nodes[name].cotangents.append(
             Cotangent(self._sweeps, node.shape, node.dtype, raw if self.values else None)
         )

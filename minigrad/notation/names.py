@@ -161,6 +161,8 @@ def spell_index(index: Any) -> str:
     >>> spell_index((slice(1, None), Ellipsis, None, 3))
     '1:, ..., None, 3'
     """
+    if isinstance(index, tuple) and len(index) == 4 and index[0] == "slice":  # a slice as a hashable parameter holds it
+        index = slice(*index[1:])
     if isinstance(index, tuple):
         return ", ".join(map(spell_index, index)) + ("," if len(index) == 1 else "") if index else "()"
     if index is Ellipsis:
