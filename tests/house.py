@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backend",),
     ("core",),
     ("ops",),
-    ("autodiff", "random"),
+    ("autodiff", "linalg", "random", "safe"),
     ("module", "init", "saving", "losses"),
     ("optim", "data"),
     ("graph", "debug"),
