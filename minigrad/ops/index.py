@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from minigrad import notation
 from minigrad.backend import BACKENDS, backend_of
-from minigrad.core import Operand, Tensor, method, primitive
+from minigrad.core import (
+    Operand,
+    Tensor,
+    broadcast_to,
+    full_like,
+    method,
+    normalize_axes,
+    primitive,
+    reshape_,
+)
 from minigrad.core.domains import Rng, reals
 from minigrad.core.tensor import BOXES
+from minigrad.errors import DtypeError, ShapeError
 
 Spec = tuple[Any, ...]  # one entry per index: an int, None, Ellipsis, ("slice", start, stop, step), or ARRAY
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -136,6 +147,39 @@ def scatter_add_(xp: Any, values: Operand, *indices: Operand, spec: Spec, shape:
     return backend_of(values).scatter_add(shape, values.dtype, _index(spec, indices), values)
 
 
+def _parsed(x: Operand, index: Any, op: str) -> tuple[Spec, list[Any]]:
+    """A Python index as a Spec and the index arrays in it, on the device of `x`."""
+    spec: list[Any] = []
+    arrays: list[Any] = []
+    for entry in index if isinstance(index, tuple) else (index,):
+        if isinstance(entry, (list, bool, np.bool_)):
+            entry = np.asarray(entry)
+        if type(entry) in BOXES or (type(entry) in BACKENDS and not isinstance(entry, np.generic)):
+            if entry.dtype.kind not in "iub":
+                raise TypeError(f"{op}: an index array must hold integers or booleans, this one is {entry.dtype}")
+            spec.append(ARRAY)
+            arrays.append(_beside(x, entry))
+        elif isinstance(entry, slice):
+            spec.append(("slice", *(None if v is None else int(v) for v in (entry.start, entry.stop, entry.step))))
+        elif entry is None or entry is Ellipsis:
+            spec.append(entry)
+        elif isinstance(entry, (int, np.integer)):
+            spec.append(int(entry))
+        else:
+            raise TypeError(
+                f"{op}: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or booleans"
+            )
+    return tuple(spec), arrays
+
+
+def _beside(x: Any, index: Any) -> Any:
+    """An index array on the device of `x`: host indices are checked and moved, others must be there already."""
+    raw = x._data if type(x) in BOXES else x
+    if isinstance(index, np.ndarray) and type(raw) is not np.ndarray and type(raw) in BACKENDS:
+        return backend_of(raw).asarray(index, None, backend_of(raw).device_of(raw))
+    return index
+
+
 @method("__getitem__")
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] with NumPy's rules: integers, slices, None, Ellipsis, boolean masks, arrays or tensors of integers.
@@ -144,37 +188,125 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         IndexError: out of bounds, or more indices than axes.
         TypeError: an index that is none of those.
     """
-    spec: list[Any] = []
-    arrays: list[Any] = []
-    for entry in index if isinstance(index, tuple) else (index,):
-        if isinstance(entry, list):
-            entry = np.asarray(entry)
-        if type(entry) in BOXES or (type(entry) in BACKENDS and not isinstance(entry, np.generic)):
-            if entry.dtype.kind not in "iub":
-                raise TypeError(f"getitem: an index array must hold integers or booleans, this one is {entry.dtype}")
-            spec.append(ARRAY)
-            arrays.append(_beside(x, entry))
-        elif isinstance(entry, slice):
-            spec.append(("slice", *(None if v is None else int(v) for v in (entry.start, entry.stop, entry.step))))
-        elif entry is None or entry is Ellipsis:
-            spec.append(entry)
-        elif isinstance(entry, (bool, np.bool_)):
-            spec.append(ARRAY)
-            arrays.append(_beside(x, np.asarray(entry)))
-        elif isinstance(entry, (int, np.integer)):
-            spec.append(int(entry))
-        else:
-            raise TypeError(
-                f"getitem: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or "
-                "booleans"
-            )
+    spec, arrays = _parsed(x, index, "getitem")
+    return gather_(x, *arrays, spec=spec) if arrays else sliced(x, spec=spec)
+
+
+def scatter_add(x: Operand, index: Any, values: Operand) -> Tensor:
+    """A copy of `x` with `values` added at x[index]; where the index names a place twice, both are added.
+
+    Args:
+        x: any shape.
+        index: as in x[index]: integers, slices, None, Ellipsis, masks, arrays or tensors of integers.
+        values: what to add, of a shape that broadcasts to that of x[index].
+
+    Raises:
+        IndexError: out of bounds, or more indices than axes.
+        ShapeError: values that do not broadcast to x[index].
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.scatter_add(mg.zeros(3), mg.tensor([0, 2, 2]), mg.tensor([1.0, 2.0, 3.0]))
+        tensor([1., 0., 5.])
+    """
+    spec, arrays = _parsed(x, index, "scatter_add")
+    if not arrays:
+        there = _shape(x, spec)
+    elif any(i.dtype.kind == "b" for i in arrays):
+        there = tuple(gather_(x, *arrays, spec=spec).shape)  # how many places a mask names depends on its values
+    else:
+        there = tuple(_gathered(x, *arrays, spec=spec)[0])
+    if not hasattr(values, "shape"):
+        values = full_like(x, value=values, shape=(), dtype=x.dtype)
+    if tuple(values.shape) != there:
+        values = broadcast_to(values, there)
     if arrays:
-        return gather_(x, *arrays, spec=tuple(spec))
-    return sliced(x, spec=tuple(spec))
+        return x + scatter_add_(values, *arrays, spec=spec, shape=tuple(x.shape))  # type: ignore[no-any-return]
+    return x + unslice(values, spec=spec, shape=tuple(x.shape))  # type: ignore[no-any-return]
 
 
-def _beside(x: Tensor, index: Any) -> Any:
-    """An index array on the device of `x`: host indices are checked and moved, others must be there already."""
-    if isinstance(index, np.ndarray) and type(x._data) is not np.ndarray and type(x._data) in BACKENDS:
-        return backend_of(x._data).asarray(index, None, x.device)
-    return index
+ALL = ("slice", None, None, None)
+
+
+@method("take")
+def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
+    """The elements at `indices` along `axis` (None: of the flattened array); repeated indices repeat them.
+
+    Args:
+        x: any shape.
+        indices: an integer, or integers of any shape, which takes the place of the axis; negative ones count from the
+            end.
+        axis: along which.
+
+    Raises:
+        BoundsError: an index outside the axis.
+        DtypeError: indices that are no integers.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.take(mg.tensor([[1.0, 2.0, 3.0]]), [2, 0], axis=1)
+        tensor([[3., 1.]])
+    """
+    if axis is None:
+        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
+    (at,) = normalize_axes(x, axis, "take")
+    if isinstance(indices, (int, np.integer)):
+        return sliced(x, spec=(*(ALL,) * at, int(indices)))
+    return gather_(x, _integers(x, indices, "take"), spec=(*(ALL,) * at, ARRAY))
+
+
+def _integers(x: Any, indices: Any, op: str) -> Any:
+    """Indices given as a list, an array or a tensor, on the device of `x`."""
+    if isinstance(indices, (list, tuple)):
+        indices = np.asarray(indices, np.int64 if not len(indices) else None)
+    if indices.dtype.kind not in "iu":
+        raise DtypeError(f"{op}: indices have dtype {indices.dtype}; they must be integers")
+    return _beside(x, indices)
+
+
+@primitive(
+    samples=lambda rng: ((reals(rng, (2, 3)),), {"n": int(rng.integers(0, 5))}),
+    kind="opaque",
+    infer=lambda x, *, n: ((n,), np.dtype(np.int64)),
+)
+def positions(xp: Any, x: Operand, *, n: int) -> Any:
+    """0, 1, … n - 1 on the device of x."""
+    return xp.arange(n, dtype=np.int64)
+
+
+def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Tensor:
+    """For each line of `x` along `axis`, the elements at the `indices` of that line: what argsort's result is for.
+
+    Args:
+        x: any shape.
+        indices: integers with as many axes as `x`; other axes than `axis` broadcast against those of `x`.
+        axis: along which.
+
+    Raises:
+        ShapeError: another number of axes, or sizes that do not broadcast.
+        BoundsError: an index outside the axis.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.take_along_axis(mg.tensor([[3.0, 1.0], [2.0, 4.0]]), mg.tensor([[1], [0]]), axis=1)
+        tensor([[1.],
+                [2.]])
+    """
+    (at,) = normalize_axes(x, axis, "take_along_axis")
+    indices = _integers(x, indices, "take_along_axis")
+    shape, ndim = tuple(x.shape), len(x.shape)
+    wrong = len(indices.shape) != ndim or any(
+        n != m and 1 not in (n, m) for i, (n, m) in enumerate(zip(shape, indices.shape, strict=True)) if i != at
+    )
+    if wrong:
+        raise ShapeError(
+            f"take_along_axis: indices {tuple(indices.shape)} must have the axes of x {shape}, with sizes equal or 1 "
+            f"but for axis {axis}"
+        )
+    grid = [
+        indices
+        if i == at
+        else reshape_(positions(indices, n=n), shape=(1,) * i + (n,) + (1,) * (ndim - 1 - i))
+        for i, n in enumerate(shape)
+    ]
+    return gather_(x, *grid, spec=(ARRAY,) * ndim)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minigrad import notation
-from minigrad.core import Operand, Tensor, method, normalize_axes, primitive, reshape, reshape_
+from minigrad.core import Operand, Tensor, broadcast_to_, method, normalize_axes, primitive, reshape, reshape_
 from minigrad.core.domains import Rng, reals, some_shape
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
@@ -151,8 +154,6 @@ def concat_(xp: Any, *xs: Operand, axis: int, sizes: tuple[int, ...]) -> Any:
 
 
 def _promoted(xs: Sequence[Any]) -> Any:
-    import numpy as np  # only for promotion rules, which every backend shares
-
     return None if builtins.any(x.dtype is None for x in xs) else np.result_type(*(x.dtype for x in xs))
 
 
@@ -229,3 +230,138 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
             f"stack: shapes {[tuple(a.shape) for a in arrays]} must be equal, and at least one array given"
         )
     return concat([expand_dims(a, axis) for a in arrays], axis)
+
+
+def _case_split(rng: Rng) -> Sample:
+    sizes = tuple(int(n) for n in rng.integers(0, 3, int(rng.integers(1, 4))))
+    return (reals(rng, (2, builtins.sum(sizes), 2)),), {"axis": 1, "sizes": sizes}
+
+
+@primitive(
+    lambda g, axis, sizes: concat_(*g, axis=axis, sizes=sizes),
+    show=fn("split", params=("sizes", "axis")),
+    samples=_case_split,
+    kind="opaque",
+    outputs=2,  # several: as many as there are sizes
+    infer=lambda x, *, axis, sizes: tuple(((*x.shape[:axis], n, *x.shape[axis + 1 :]), x.dtype) for n in sizes),
+    name="split",
+)
+def split_(xp: Any, x: Operand, *, axis: int, sizes: tuple[int, ...]) -> Any:
+    """The pieces of `sizes` along one axis: the adjoint of `concat`."""
+    lead, ends = (slice(None),) * axis, [builtins.sum(sizes[:k]) for k in range(len(sizes) + 1)]
+    return tuple(x[(*lead, slice(a, b))] for a, b in itertools.pairwise(ends))
+
+
+def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """`x` cut along `axis`: into a number of equal pieces, or before each of the positions in a sequence.
+
+    Args:
+        x: any shape.
+        sections: how many pieces, which must divide the size of the axis; or increasing positions, where
+            (2, 5) gives x[:2], x[2:5], x[5:].
+        axis: where to cut.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
+        ShapeError: a number that does not divide the size, or positions that do not increase or leave the axis.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.split(mg.tensor([1.0, 2.0, 3.0]), (1,))
+        (tensor([1.]), tensor([2., 3.]))
+    """
+    (at,) = normalize_axes(x, axis, "split")
+    n = x.shape[at]
+    if isinstance(sections, int):
+        if sections < 1 or n % sections:
+            raise ShapeError(
+                f"split: sections={sections} does not divide axis {axis} of shape {tuple(x.shape)}, {n} elements; give "
+                "the positions of the cuts instead"
+            )
+        sizes = (n // sections,) * sections
+    else:
+        cuts = [0, *(int(k) + n if k < 0 else int(k) for k in sections), n]
+        if cuts != sorted(cuts):
+            raise ShapeError(
+                f"split: sections={tuple(sections)} must increase within axis {axis} of shape {tuple(x.shape)}, from 0 "
+                f"to {n}"
+            )
+        sizes = tuple(b - a for a, b in itertools.pairwise(cuts))
+    return split_(x, axis=at, sizes=sizes)  # type: ignore[return-value]  # a primitive with several outputs
+
+
+def unstack(x: Operand, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices of `x` along `axis`, which goes away: the inverse of `stack`.
+
+    One node in the graph for all of them, so that a loop over many costs no more than a pass over `x`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.unstack(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+        (tensor([1., 3.]), tensor([2., 4.]))
+    """
+    (at,) = normalize_axes(x, axis, "unstack")
+    if not x.shape[at]:
+        return ()
+    shape = (*x.shape[:at], *x.shape[at + 1 :])
+    return tuple(reshape_(part, shape=shape) for part in split(x, x.shape[at], at))
+
+
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """`x` with the axes `source` at the places `destination`; the others keep their order.
+
+    Raises:
+        AxisError: an axis that `x` does not have, one named twice, or different numbers of them.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.moveaxis(mg.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
+    sources = (source,) if isinstance(source, int) else tuple(source)
+    places = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(sources) != len(places):
+        raise AxisError(f"moveaxis: source {source} and destination {destination} must name equally many axes")
+    normalize_axes(x, sources, "moveaxis"), normalize_axes(x, places, "moveaxis")
+    ndim = len(x.shape)
+    order = [i for i in range(ndim) if i not in {s % ndim for s in sources}]
+    for place, moved in sorted((p % ndim, s % ndim) for p, s in zip(places, sources, strict=True)):
+        order.insert(place, moved)
+    return permute_dims_(x, axes=tuple(order))
+
+
+@method("swapaxes")
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
+    """`x` with two axes exchanged, without a copy.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.swapaxes(mg.zeros((2, 3, 4)), 0, -1).shape
+        (4, 3, 2)
+    """
+    (i,), (j,) = normalize_axes(x, axis1, "swapaxes"), normalize_axes(x, axis2, "swapaxes")
+    order = list(range(len(x.shape)))
+    order[i], order[j] = j, i
+    return permute_dims_(x, axes=tuple(order))
+
+
+def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
+    """The arrays repeated to the one shape that they broadcast to, without copies.
+
+    Raises:
+        ShapeError: shapes that do not broadcast.
+
+    Example:
+        >>> import minigrad as mg
+        >>> [a.shape for a in mg.broadcast_arrays(mg.zeros((3, 1)), mg.zeros(2))]
+        [(3, 2), (3, 2)]
+    """
+    shapes = [tuple(a.shape) for a in arrays]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"broadcast_arrays: shapes {shapes} do not broadcast: compared from the last axis on, sizes must be equal "
+            "or 1"
+        ) from None
+    return tuple(a if tuple(a.shape) == shape else broadcast_to_(a, shape=shape) for a in arrays)

@@ -1,0 +1,145 @@
+"""Order: sorted arrays and the positions that sort them. Positions are never tracked; values are gathered by them.
+
+Elements that are equal keep their order, so the gradient of a tie goes to the places in the order of their positions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.core import Operand, Tensor, composite, method, normalize_axes, primitive, reshape_
+from minigrad.core.domains import distinct, reals
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.notation import fn
+from minigrad.ops.index import take_along_axis
+from minigrad.ops.shape import take_part
+
+
+@primitive(
+    show=fn("argsort", params=("axis",)),
+    samples=lambda rng: (
+        (distinct(rng, (3, 4)),),
+        {"axis": int(rng.integers(2)), "descending": bool(rng.integers(2))},
+    ),
+    kind="opaque",
+    infer=lambda x, *, axis, descending: (x.shape, np.dtype(np.int64)),
+    name="argsort",
+)
+def argsort_(xp: Any, x: Operand, *, axis: int, descending: bool = False) -> Any:
+    """The positions that sort each line along `axis`; equal elements in the order of their positions."""
+    if not descending:
+        return xp.argsort(x, axis=axis, kind="stable").astype(np.int64, copy=False)
+    back = (slice(None),) * axis + (slice(None, None, -1),)  # the last of equals first, and then all in reverse
+    order = xp.argsort(x[back], axis=axis, kind="stable")
+    return (x.shape[axis] - 1 - order[back]).astype(np.int64, copy=False)
+
+
+@method("argsort")
+def argsort(x: Operand, axis: int | None = -1, *, descending: bool = False) -> Tensor:
+    """The positions that sort `x` along `axis` (None: the flattened array), as integers.
+
+    Equal elements keep their order, descending too. NaN counts as larger than any number.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.argsort(mg.tensor([3.0, 1.0, 2.0]))
+        tensor([1, 2, 0])
+    """
+    if axis is None:
+        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
+    (at,) = normalize_axes(x, axis, "argsort")
+    return argsort_(x, axis=at, descending=bool(descending))
+
+
+@composite
+def sort(x: Operand, axis: int | None = -1, *, descending: bool = False) -> Tensor:
+    """`x` sorted along `axis` (None: the flattened array); its gradient goes back to where each element came from.
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([3.0, 1.0, 2.0], requires_grad=True)
+        >>> (mg.sort(x) * mg.tensor([1.0, 10.0, 100.0])).sum().backward()
+        >>> x.grad
+        tensor([100.,   1.,  10.])
+    """
+    if axis is None:
+        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
+    return take_along_axis(x, argsort(x, axis, descending=descending), axis)
+
+
+class TopK(NamedTuple):
+    """The k largest (or smallest) elements along an axis, in order, and their positions."""
+
+    values: Tensor
+    indices: Tensor
+
+
+@composite
+def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> TopK:
+    """The `k` largest elements along `axis`, the largest first, with their positions; or the smallest.
+
+    Args:
+        x: at least one axis.
+        k: how many, from 0 to the size of the axis.
+        axis: along which.
+        largest: False for the smallest, the smallest first.
+
+    Raises:
+        ArgumentError: more elements than there are.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.topk(mg.tensor([1.0, 3.0, 2.0]), 2)
+        TopK(values=tensor([3., 2.]), indices=tensor([1, 2]))
+    """
+    (at,) = normalize_axes(x, axis, "topk")
+    if not 0 <= k <= x.shape[at]:
+        raise ArgumentError(f"topk: k={k} must be from 0 to {x.shape[at]}, the size of axis {axis} of {tuple(x.shape)}")
+    order = take_part(argsort_(x, axis=at, descending=bool(largest)), axis=at, start=0, stop=k)
+    return TopK(take_along_axis(x, order, at), order)
+
+
+@primitive(
+    show=fn("searchsorted"),
+    samples=lambda rng: (
+        (np.sort(reals(rng, (5,))), reals(rng, (2, 3))),
+        {"side": ("left", "right")[int(rng.integers(2))]},
+    ),
+    kind="opaque",
+    infer=lambda x, values, *, side: (values.shape, np.dtype(np.int64)),
+    name="searchsorted",
+)
+def searchsorted_(xp: Any, x: Operand, values: Operand, *, side: str) -> Any:
+    """Where each of `values` would be put into the sorted x."""
+    return xp.asarray(xp.searchsorted(x, values, side=side)).astype(np.int64, copy=False)
+
+
+@method("searchsorted")
+def searchsorted(x: Operand, values: Operand, side: str = "left") -> Tensor:
+    """The position in the ascending `x` (n,) at which each of `values` would have to be put to keep the order.
+
+    Args:
+        x: one axis, ascending; that is not checked.
+        values: any shape; the result has that shape, integers from 0 to n.
+        side: "left" puts a value before its equals, "right" behind them.
+
+    Raises:
+        ShapeError: `x` has another number of axes than one.
+        ArgumentError: another `side`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.searchsorted(mg.tensor([1.0, 2.0, 3.0]), mg.tensor([0.5, 2.0]))
+        tensor([0, 1])
+    """
+    if len(x.shape) != 1:
+        raise ShapeError(f"searchsorted: x has shape {tuple(x.shape)}; the sorted array must have one axis")
+    if side not in ("left", "right"):
+        raise ArgumentError(f'side: {side!r} must be "left" or "right"')
+    return searchsorted_(x, values, side=side)
