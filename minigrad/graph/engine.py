@@ -64,7 +64,7 @@ def render(source: str, format: str, timeout: float = 60) -> bytes:
 
     Example:
         >>> import minigrad as mg
-        >>> from minigrad.graph.render import render
+        >>> from minigrad.graph import render
         >>> render("digraph { a -> b }", "svg")[:5]
         b'<?xml'
     """
