@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 import minigrad as mg
-from minigrad.core import scope
 
 VIEWS = {
     "folded": {},
@@ -13,13 +12,24 @@ VIEWS = {
 }
 
 
-def batch_norm(x: mg.Tensor, gamma: mg.Tensor, beta: mg.Tensor) -> mg.Tensor:
+class Norm(mg.Module):
     """Batch norm written out, with its intermediates named."""
-    with scope("layer", "norm", None):
+
+    def forward(self, x: mg.Tensor, gamma: mg.Tensor, beta: mg.Tensor) -> mg.Tensor:
         mean = mg.mean(x, axis=0).named("mean")
         var = mg.mean((x - mean) ** 2, axis=0).named("var")
         normalised = ((x - mean) / mg.sqrt(var + 1e-5)).named("normalised")
         return normalised * gamma + beta
+
+
+class Net(mg.Module):
+    """A layer in a layer, and a composite."""
+
+    def __init__(self) -> None:
+        self.norm = Norm()
+
+    def forward(self, x: mg.Tensor, gamma: mg.Tensor, beta: mg.Tensor) -> mg.Tensor:
+        return mg.relu(self.norm(x, gamma, beta))
 
 
 def record() -> mg.Graph:
@@ -28,9 +38,9 @@ def record() -> mg.Graph:
     gamma = mg.tensor([1.0, 0.5], requires_grad=True, name="gamma")
     beta = mg.tensor([0.25, 0.0], requires_grad=True, name="beta")
     unused = mg.tensor([1.0], requires_grad=True, name="unused")
-    with mg.trace(sources=False) as graph:
-        with scope("layer", "net", None):
-            y = mg.relu(batch_norm(x, gamma, beta))
+    net = Net()
+    with mg.trace(net, sources=False) as graph:
+        y = net(x, gamma, beta)
         loss = mg.sum(y * y).named("loss")
         loss.backward()
         unused * 2.0

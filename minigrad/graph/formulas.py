@@ -23,8 +23,8 @@ def describe(node: Node, nodes: Nodes) -> None:
     """Fill in the texts of a node: its formula, and for each input the rule and the local derivative."""
     if node.rules is not None:
         return
-    op = PICK if node.op == "pick" else PRIMITIVES.get(node.op or "")
-    if op is None:  # a leaf, an update, or an op of a plugin that is not installed here
+    op = primitive_of(node)
+    if op is None:
         node.names = node.rules = node.locals = (None,) * len(node.inputs)
         return
     args = arguments(op, node, nodes)
@@ -35,6 +35,11 @@ def describe(node: Node, nodes: Nodes) -> None:
     node.locals = tuple(
         rule(op, node, args, k, bare=True) if f and elementwise else None for k, f in enumerate(node.flows)
     )
+
+
+def primitive_of(node: Node) -> Primitive | None:
+    """None for a leaf, an update, and an op of a plugin that is not installed here."""
+    return PICK if node.op == "pick" else PRIMITIVES.get(node.op or "")
 
 
 def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> str | None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from minigrad.errors import ArgumentError, RenderError, UnknownNameError
 from minigrad.graph import data
 from minigrad.graph.dot import draw
-from minigrad.graph.formulas import describe
+from minigrad.graph.engine import render, write
+from minigrad.graph.formulas import arguments, describe, expression, primitive_of
 from minigrad.graph.nodes import Edge, Node, Scope
-from minigrad.graph.render import render, write
 from minigrad.graph.view import view_of
+from minigrad.notation import Expr
 
 if TYPE_CHECKING:
     import graphviz
@@ -95,6 +96,16 @@ class Graph:
         describe(node, self._nodes)
         assert node.rules is not None
         return node.rules[index]
+
+    def expression(self, name: str, index: int = 0) -> Expr | None:
+        """That rule as a formula: to write in LaTeX or MathML, or to evaluate with values for `g`, `y` and inputs."""
+        node = self.node(name)
+        describe(node, self._nodes)
+        op = primitive_of(node)
+        if op is None or not node.flows[index]:
+            return None
+        out = expression(op, node, arguments(op, node, self._nodes), index)
+        return out if isinstance(out, Expr) else None
 
     def __len__(self) -> int:
         return len(self._nodes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import weakref
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -77,7 +78,7 @@ class Recorder:
         self._counts: dict[str, int] = {}
         self._by_node: dict[int, str] = {}  # the engine's node ids are never used twice
         self._by_tensor: dict[int, tuple[weakref.ref[Any], str]] = {}
-        self._by_array: dict[int, tuple[weakref.ref[Any], str]] = {}
+        self._by_array: dict[int, tuple[Callable[[], Any], str]] = {}
         self._paths: dict[int, str] = {}  # id of a module of the model -> dotted path
         self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
         self._alive: list[Any] = [model]  # so that those ids stay theirs
@@ -207,8 +208,9 @@ class Recorder:
     def _remember(self, array: Any, name: str) -> None:
         try:
             self._by_array[id(array)] = (weakref.ref(array), name)
-        except TypeError:  # a backend whose arrays cannot be referred to weakly: detached tensors start anew there
-            return
+        except TypeError:  # arrays of this backend cannot be referred to weakly
+            if self.values:  # the graph keeps them alive anyway
+                self._by_array[id(array)] = (lambda: array, name)
 
     def _known_array(self, array: Any) -> str | None:
         base = getattr(array, "base", None)
