@@ -14,8 +14,10 @@ import minigrad as mg
 losses = mg.losses
 Array = np.ndarray[Any, Any]
 
-# name: (prediction of shape (6, 4), target of that shape, formula elementwise), all in float64
-REGRESSIONS: dict[str, tuple[Callable[[Any], Array], Callable[[Any], Array], Callable[[Array, Array], Array], dict[str, Any]]] = {
+Draw = Callable[[np.random.Generator], Array]
+
+# name: (prediction of shape (6, 4), target of that shape, formula elementwise, options), all in float64
+REGRESSIONS: dict[str, tuple[Draw, Draw, Callable[[Array, Array], Array], dict[str, Any]]] = {
     "mse": (lambda r: r.normal(size=(6, 4)), lambda r: r.normal(size=(6, 4)), lambda p, t: (p - t) ** 2, {}),
     "mae": (lambda r: r.normal(size=(6, 4)), lambda r: r.normal(size=(6, 4)), lambda p, t: np.abs(p - t), {}),
     "huber": (
