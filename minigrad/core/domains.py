@@ -11,6 +11,19 @@ import numpy as np
 if TYPE_CHECKING:  # numpy.random takes 13 ms to import
     from numpy.random import Generator
 
+__all__ = [
+    "apart",
+    "between",
+    "booleans",
+    "distinct",
+    "nonzero",
+    "positive",
+    "reals",
+    "some_axes",
+    "some_shape",
+    "unit",
+]
+
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rng: TypeAlias = "Generator"
 

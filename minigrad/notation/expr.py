@@ -6,7 +6,6 @@ from the code. An Expr is never changed after it is made, has no value, and is c
 
 from __future__ import annotations
 
-import difflib
 import math
 import numbers
 import operator
@@ -352,6 +351,8 @@ def _leaf_value(leaf: Leaf, env: Mapping[str, Any]) -> Any:
     name = leaf.spelling.text
     if name in env:
         return env[name]
+    import difflib  # only for the message
+
     near = difflib.get_close_matches(name, list(env), 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; env has {sorted(env)}"
     raise KeyError(f"no value for the symbol {name!r} in env{hint}")
