@@ -112,11 +112,12 @@ def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> TopK:
         {"side": ("left", "right")[int(rng.integers(2))]},
     ),
     kind="opaque",
-    infer=lambda x, values, *, side: (values.shape, np.dtype(np.int64)),
+    infer=lambda x, values, *, side: (getattr(values, "shape", ()), np.dtype(np.int64)),
     name="searchsorted",
 )
 def searchsorted_(xp: Any, x: Operand, values: Operand, *, side: str) -> Any:
     """Where each of `values` would be put into the sorted x."""
+    values = values if hasattr(values, "shape") else xp.asarray(values, dtype=x.dtype)
     return xp.asarray(xp.searchsorted(x, values, side=side)).astype(np.int64, copy=False)
 
 
