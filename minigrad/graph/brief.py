@@ -29,7 +29,7 @@ def brief(subject: Any, name: str) -> str:
             continue
         if parameter is None or parameter.default is inspect.Parameter.empty:
             kept.append(value if parameter is not None else part)
-        elif str(parameter.default) != value:
+        elif value not in (str(parameter.default), f"({parameter.default}, {parameter.default})"):
             kept.append(part)
     return f"{kind}({', '.join(kept)})" if kept else kind
 

@@ -136,7 +136,8 @@ class _Drawing:
             yield font(labels.number(node.value) if node.value is not None else "number", 10, c.text, MONO)
             return
         label = self._name(node) if node.label else ""
-        what = {"op": node.op, "random": node.op, "update": "update"}.get(node.kind) or ""
+        what = f"output {node.params['index']}" if node.op == "pick" else ""
+        what = what or {"op": node.op, "random": node.op, "update": "update"}.get(node.kind) or ""
         yield font(label or what or node.kind, 12, c.text, bold=True)
         if "formula" in show and node.kind in ("op", "random"):
             describe(node, self.nodes)
@@ -162,6 +163,9 @@ class _Drawing:
         count = sum(_size(n) for n in box.members if n.kind == "parameter")
         if count:
             yield font(f"{count:,} parameters" if count > 1 else "1 parameter", 9.5, c.faint)
+        updates = len([n for n in box.members if n.kind == "update"])
+        if updates:
+            yield font(f"{updates} state updates" if updates > 1 else "1 state update", 9.5, c.fills["update"][1])
         if "value" in self.view.show:
             for node in outputs:
                 if node.value is not None:

@@ -7,26 +7,24 @@ results are bit-identical with and without it, and a program that is not traced 
 from __future__ import annotations
 
 import re
-import sys
 import weakref
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import BACKENDS
-from minigrad.core import BOXES, Tensor, change, sweep
+from minigrad.core import BOXES, Tensor, change
 from minigrad.core.modes import MODES
 from minigrad.core.primitive import Primitive
 from minigrad.graph.brief import brief
+from minigrad.graph.callers import caller, given, inside_sweep
 from minigrad.graph.model import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
-OURS = frozenset({"minigrad", "minigrad_layers"})
 STATE: dict[str, Kind] = {"Parameter": "parameter", "Buffer": "buffer"}
 RANDOM = frozenset({"random_bits"})
-_SWEEP = sweep.__code__
 
 
 class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
@@ -83,6 +81,7 @@ class Recorder:
         self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
         self._alive: list[Any] = [model]  # so that those ids stay theirs
         self._sweeps, self._last = 0, -1
+        self._given: frozenset[int] | None = None  # ids of what the outermost scope was called with; None: not known
         self._lifted = ""  # path of the scope of the sweep that is being recorded
         if model is not None:
             self._learn(model, "")
@@ -97,9 +96,10 @@ class Recorder:
 
     def forward(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
         outer = self._scope
-        if self._lifted and _inside_sweep():
+        if self._lifted and inside_sweep():
             self._scope = self._lifted if not outer.startswith(self._lifted) else outer
-        inputs = tuple(None if a is None else self._find(a, op.name in RANDOM) for a in args)
+        internal = op.name in RANDOM or (bool(self._lifted) and self._scope.startswith(self._lifted))
+        inputs = tuple(None if a is None else self._find(a, internal) for a in args)
         outs = out if op.outputs > 1 else (out,)
         engine = outs[0]._node
         if op.outputs > 1 and engine is not None:
@@ -116,7 +116,7 @@ class Recorder:
             dtype=tuple(t.dtype for t in outs) if op.outputs > 1 else out.dtype,
             kept=_bytes(engine),
             tracked=engine is not None,
-            source=_source() if self.sources else None,
+            source=caller() if self.sources else None,
         )
         if op.outputs > 1:
             self._add(node, None)
@@ -144,18 +144,21 @@ class Recorder:
         )
 
     def update(self, target: Any, value: Any) -> None:
-        old = self._find(target)
+        home, self._scope = self._scope, ""  # an optimiser's step is no use of a parameter outside its layer
+        known = self._by_tensor.get(id(target))
+        old = known[1] if known is not None and known[0]() is target else self._find(target)
+        self._scope = home
         made = self._known_array(value)
         node = Node(
             self._number("", f"{old}.update"),
             "update",
-            scope=self._scope,
+            scope=self.graph._nodes[old].scope,
             inputs=(old, *([made] if made is not None else [])),
             flows=(False, False)[: 1 + (made is not None)],
             shape=tuple(value.shape),
             dtype=value.dtype,
             label=self.graph._nodes[old].label,
-            source=_source() if self.sources else None,
+            source=caller() if self.sources else None,
         )
         cotangents = self._by_node.get(target._node.id) if target._node is not None else None
         self._add(node, target)
@@ -170,6 +173,8 @@ class Recorder:
         if kind == "layer":
             title = self._paths.get(id(subject)) or name
             detail = brief(subject, name)
+        if not self._scope:
+            self._given = given()
         outer, self._scope = self._scope, self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
         if kind == "layer" and not outer and id(subject) not in self._paths:  # no model was given, or another one runs
             self._learn(subject, f"{self._scope}.")
@@ -234,17 +239,20 @@ class Recorder:
         if name is None:
             name = self._known_array(value._data)  # detached, or a view of an array that is known
         if name is None:
-            return self._leaf(value, internal)
+            made_inside = bool(self._scope) and self._given is not None and id(value) not in self._given
+            return self._leaf(value, internal or (made_inside and not value.requires_grad))
         node = self.graph._nodes[name]
+        if node.kind == "update" and value._node is not None:
+            self._by_node[value._node.id] = name  # from now on its gradients are those of the new value
         if node.kind in ("parameter", "buffer", "constant"):
             node.scope = common(node.scope, self._scope, self.graph._scopes)
         return name
 
     def _leaf(self, tensor: Tensor, internal: bool) -> str:
-        kind: Kind = "constant" if internal else STATE.get(type(tensor).__name__, "input")
+        kind: Kind = STATE.get(type(tensor).__name__, "constant" if internal else "input")
         dotted = self._names.get(id(tensor))
         node = Node(
-            self._unique(dotted) if dotted else self._number(self._scope if internal else "", kind),
+            self._unique(dotted) if dotted else self._number(self._scope if kind == "constant" else "", kind),
             kind,
             scope="" if kind == "input" else self._scope,
             shape=tensor.shape,
@@ -339,22 +347,3 @@ def _pick(node: Node, k: int, tensor: Tensor, name: str) -> Node:
         tracked=tensor.requires_grad,
         source=node.source,
     )
-
-
-def _source() -> str | None:
-    """file:line of the nearest caller that is neither minigrad nor its layers."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
-
-
-def _inside_sweep() -> bool:
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code is _SWEEP:
-            return True
-        frame = frame.f_back
-    return False

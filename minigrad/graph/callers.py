@@ -1,0 +1,54 @@
+"""What Python's own stack tells a recorder: the user's line, whether a sweep runs, what a layer was called with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from minigrad.core import scope, sweep
+
+OURS = frozenset({"minigrad", "minigrad_layers"})
+_SWEEP, _ENTER = sweep.__code__, scope.__enter__.__code__
+
+
+def _outwards() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def caller() -> str | None:
+    """file:line of the nearest caller that is neither minigrad nor its layers."""
+    for frame in _outwards():
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None
+
+
+def inside_sweep() -> bool:
+    """Whether a rule of a backward pass is running."""
+    return any(frame.f_code is _SWEEP for frame in _outwards())
+
+
+def given() -> frozenset[int] | None:
+    """The ids of what a layer or composite that is being entered was called with; None when that cannot be told."""
+    for frame in _outwards():
+        if frame.f_code is _ENTER and frame.f_back is not None:
+            around = frame.f_back.f_locals
+            return frozenset(_ids([around["args"], around.get("kwargs", {})])) if "args" in around else None
+    return None
+
+
+def _ids(value: Any) -> Iterator[int]:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+        else:
+            yield id(item)
