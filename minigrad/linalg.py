@@ -1,6 +1,22 @@
-"""Matrix functions: `minigrad.linalg.eigh`, `norm`, `matmul`."""
+"""Matrix functions, over any leading batch axes: systems, factorizations, determinants, norms and products."""
 
 from minigrad.ops.composite import norm
+from minigrad.ops.decompose import (
+    QR,
+    Slogdet,
+    cholesky,
+    inv,
+    qr,
+    slogdet,
+    solve,
+    solve_triangular,
+    trace,
+)
 from minigrad.ops.linalg import Eigh, eigh, matmul
+from minigrad.ops.products import outer, tensordot, vecdot
+from minigrad.ops.shape import matrix_transpose
 
-__all__ = ["Eigh", "eigh", "matmul", "norm"]
+__all__ = [
+    "QR", "Eigh", "Slogdet", "cholesky", "eigh", "inv", "matmul", "matrix_transpose", "norm", "outer", "qr", "slogdet",
+    "solve", "solve_triangular", "tensordot", "trace", "vecdot",
+]  # fmt: skip

@@ -23,9 +23,9 @@ from minigrad.core import (
 from minigrad.errors import ArgumentError, BoundsError
 from minigrad.ops.compare import equal, less_equal, logical_not, not_equal
 from minigrad.ops.creation import arange
-from minigrad.ops.elementwise import keep, maximum, minimum, sqrt, where
-from minigrad.ops.functions import exp, log
-from minigrad.ops.reduce import max_, narrowed, widened
+from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
+from minigrad.ops.functions import exp, log, power
+from minigrad.ops.reduce import max_, min_, narrowed, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 
 
@@ -134,19 +134,44 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @composite
-def norm(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The Euclidean norm over `axis`; its gradient at 0 is 0.
+def norm(x: Operand, axis: Axis = None, keepdims: bool = False, *, ord: float = 2) -> Tensor:
+    """The length of vectors, whose elements lie along `axis` (None: all elements); its gradient at 0 is 0.
+
+    Args:
+        x: any shape; float16 is computed in float32, integers in float64.
+        axis: several axes make one vector; over both axes of a matrix, `ord=2` is the Frobenius norm.
+        keepdims: keep the reduced axes with size 1.
+        ord: p for (sum |x|^p)^(1/p), inf and -inf for the largest and the smallest |x|, 0 for how many are not 0.
+
+    Raises:
+        AxisError: an axis that `x` does not have.
 
     Example:
         >>> import minigrad as mg
+        >>> mg.linalg.norm(mg.tensor([3.0, 4.0])), mg.linalg.norm(mg.tensor([3.0, -4.0]), ord=1)
+        (tensor(5.), tensor(7.))
         >>> x = mg.tensor([0.0, 0.0], requires_grad=True)
         >>> mg.linalg.norm(x).backward()
         >>> x.grad
         tensor([0., 0.])
     """
-    squares = sum_(x * x, axes=normalize_axes(x, axis, "norm"), keepdims=keepdims)
-    zero = squares <= 0
-    return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
+    axes, wide = normalize_axes(x, axis, "norm"), widened(x)
+    if ord == 2:
+        squares = sum_(wide * wide, axes=axes, keepdims=keepdims)
+        zero = squares <= 0
+        return narrowed(where(zero, 0.0, sqrt(where(zero, 1.0, squares))), x)
+    size = abs(wide)
+    if ord == 0:
+        y: Any = astype(sum_(not_equal(size, 0), axes=axes, keepdims=keepdims), size.dtype)
+    elif ord == 1:
+        y = sum_(size, axes=axes, keepdims=keepdims)
+    elif math.isinf(ord):
+        y = (max_ if ord > 0 else min_)(size, axes=axes, keepdims=keepdims)
+    else:
+        powers = sum_(power(size, float(ord)), axes=axes, keepdims=keepdims)
+        zero = powers <= 0
+        y = where(zero, 0.0, power(where(zero, 1.0, powers), 1.0 / ord))
+    return narrowed(y, x)
 
 
 def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
