@@ -41,6 +41,16 @@ def _reduce(losses: Any, reduction: Reduction) -> Tensor:
     raise ArgumentError(f"reduction: {reduction!r} must be 'mean', 'sum' or 'none'")
 
 
+def _readable(t: Tensor) -> bool:
+    """Whether looking at the values costs nothing: they are on the host, and there are some."""
+    return type(t._data) is np.ndarray and t.size > 0
+
+
+def _device(t: Tensor) -> str | None:
+    """Where it lives; None while a program is recorded without values (minigrad.graph.program)."""
+    return None if hasattr(type(t._data), "__primitive__") else t.device
+
+
 def _floating(prediction: Any, loss: str) -> Tensor:
     p = prediction if type(prediction) in BOXES else tensor(prediction)
     if p.dtype.kind != "f":
@@ -50,18 +60,18 @@ def _floating(prediction: Any, loss: str) -> Tensor:
     return p
 
 
-def _data(target: Any, device: str, name: str) -> Tensor:
-    """The target as a tensor on `device`: host data are moved there; a tensor elsewhere is the caller's error."""
+def _data(target: Any, prediction: Tensor) -> Tensor:
+    """The target as a tensor beside the prediction: host data are moved there; a tensor elsewhere is an error."""
     if type(target) in BOXES:
         return target  # type: ignore[no-any-return]
     array = tensor(target, device="numpy" if isinstance(target, (list, tuple, int, float, np.ndarray)) else None)
-    return box(transfer(array._data, device), None)
+    return box(transfer(array._data, prediction.device), None)
 
 
 def _alike(prediction: Any, target: Any, loss: str) -> tuple[Tensor, Tensor]:
     """Both as floating tensors of one shape and dtype."""
     p = _floating(prediction, loss)
-    t = _data(target, p.device, "target")
+    t = _data(target, p)
     if t.shape != p.shape:
         remedy = "they must be equal, for broadcasting would compare every example with every other"
         if t.size == p.size:
@@ -128,7 +138,7 @@ def binary_cross_entropy(prediction: Operand, target: Operand, *, reduction: Red
         tensor(0.34657359)
     """
     p, t = _alike(prediction, target, "binary_cross_entropy")
-    if p.device == "numpy" and p.size and not 0 <= float(p._data.min()) <= float(p._data.max()) <= 1:
+    if _readable(p) and not 0 <= float(p._data.min()) <= float(p._data.max()) <= 1:
         raise ArgumentError(
             f"binary_cross_entropy: predictions from {p._data.min()} to {p._data.max()} are no probabilities; "
             "apply mg.sigmoid, or pass logits to binary_cross_entropy_with_logits"
@@ -216,7 +226,7 @@ def _labels(target: Tensor, shape: tuple[int, ...], classes: int, ignore_index: 
             f"{loss}: target has shape {target.shape}, but the labels of this prediction, whose classes are on axis 1, "
             f"must have {shape}{hint}"
         )
-    if target.device == "numpy" and target.size:
+    if _readable(target):
         t = target._data
         wrong = t[((t < 0) | (t >= classes)) & (t != ignore_index)]
         if wrong.size:
@@ -232,11 +242,11 @@ def _picked(
     m, classes = log_p.shape
     ignored = equal(target, ignore_index)
     # A negative label would count from the end, so on devices, where labels are not looked at, it is sent out of range.
-    label = where(ignored, 0, target if target.device == "numpy" else where(less(target, 0), classes, target))
-    losses = -log_p[arange(m, device=log_p.device), label]
+    label = where(ignored, 0, target if _readable(target) else where(less(target, 0), classes, target))
+    losses = -log_p[arange(m, device=_device(log_p)), label]
     w = None
     if weight is not None:
-        w = astype(_data(weight, log_p.device, "weight"), log_p.dtype)
+        w = astype(_data(weight, log_p), log_p.dtype)
         if w.shape != (classes,):
             raise ShapeError(f"weight: shape {w.shape} must be ({classes},), one weight for each class")
     per_label = None if w is None else w[label]
@@ -284,7 +294,7 @@ def nll(
     """
     p = _floating(prediction, "nll")
     rows, shape = _by_class(p, "nll")
-    t = _data(target, p.device, "target")
+    t = _data(target, p)
     _labels(t, shape, rows.shape[1], ignore_index, "nll")
     out = _picked(rows, reshape(t, (rows.shape[0],)), weight, ignore_index, 0.0, reduction)
     return reshape(out, shape) if reduction == "none" else out
@@ -323,14 +333,14 @@ def cross_entropy(
         raise ArgumentError(f"label_smoothing: {label_smoothing!r} must be from 0 to 1")
     x = _floating(prediction, "cross_entropy")
     rows, shape = _by_class(x, "cross_entropy")
-    t = _data(target, x.device, "target")
+    t = _data(target, x)
     classes = rows.shape[1]
     log_p = log_softmax(rows, axis=1)
     if t.dtype.kind == "f" and t.shape == x.shape:
         probabilities = astype(_by_class(t, "cross_entropy")[0], x.dtype)
         if label_smoothing:
             probabilities = probabilities * (1.0 - label_smoothing) + label_smoothing / classes
-        w = 1.0 if weight is None else astype(_data(weight, x.device, "weight"), x.dtype)
+        w = 1.0 if weight is None else astype(_data(weight, x), x.dtype)
         out = -sum(probabilities * log_p * w, axis=1)
         return reshape(out, shape) if reduction == "none" else _reduce(out, reduction)
     _labels(t, shape, classes, ignore_index, "cross_entropy")

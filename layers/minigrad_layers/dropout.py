@@ -39,7 +39,7 @@ class Dropout(mg.Module):
         """x of any shape."""
         if not self.training or self.p == 0:
             return x
-        mask, scale = mg.random.mask(x.shape, self.p, generator=self.generator, device=x.device)
+        mask, scale = mg.random.mask(x.shape, self.p, like=x, generator=self.generator)
         return mg.keep(x, mask) * scale
 
     def extra_repr(self) -> str:

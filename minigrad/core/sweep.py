@@ -152,15 +152,14 @@ def seed(y: Tensor, cotangent: Any, argument: str) -> Any:
                 f"pass {argument}= of that shape, or reduce first, with .sum() or .mean()"
             )
         return full_like(y._data, value=1, shape=y.shape, dtype=y.dtype)
-    backend = backend_of(y._data)
     raw = cotangent._data if type(cotangent) in BOXES else cotangent
-    if not isinstance(raw, backend.array_type):
-        raw = backend.asarray(raw, y.dtype, y.device)
+    if type(raw) is not type(y._data):
+        raw = backend_of(y._data).asarray(raw, y.dtype, y.device)
     elif type(cotangent) not in BOXES:
-        raw = backend.copy(raw)
+        raw = backend_of(raw).copy(raw)
     if raw.shape != y.shape:
         raise ShapeError(f"{argument}: the cotangent has shape {raw.shape}, the result {y.shape}; they must be equal")
-    return raw if raw.dtype == y.dtype else raw.astype(y.dtype)
+    return raw if raw.dtype == y.dtype else astype(raw, y.dtype)
 
 
 @method("backward")

@@ -328,7 +328,7 @@ def rebind(target: Tensor, array: Any) -> None:
 def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_grad: bool, name: str | None) -> None:
     """Set up a box from user data, which is copied."""
     if isinstance(data, Tensor):
-        data, device = data._data, device or data.device
+        data, device = data._data, device or (None if hasattr(type(data._data), "__primitive__") else data.device)
     if hasattr(type(data), "__primitive__"):  # an array without values, while a computation is traced
         array = data
     else:

@@ -91,6 +91,10 @@ class Abstract:
         program.steps.append(Step(op, inputs, dict(params), made))
         return made if op.outputs > 1 else made[0]
 
+    def constant(self, array: Any) -> Abstract:
+        """`array` as a constant of the same program: for what must be recorded though none of its inputs was yet."""
+        return _constant(self.program, array)
+
     def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise GraphError: somebody asked for a value."""
         raise GraphError(

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.backend import get_backend
 from minigrad.core import MODES, Operand, Tensor, reshape_
 from minigrad.errors import ArgumentError, DtypeError
-from minigrad.ops.compare import greater_equal
+from minigrad.ops.compare import greater_equal, less
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.functions import cos, log, sin
 from minigrad.ops.shape import concat, take_part
@@ -20,13 +20,18 @@ from minigrad.random.words import bounded, random_bits, sorting_order, unit_floa
 Shape = int | tuple[int, ...]
 
 
-def _bits(shape: Shape, bits: int, generator: Generator | None, device: str | None) -> Tensor:
+def _bits(
+    shape: Shape, bits: int, generator: Generator | None, device: str | None, like: Tensor | None = None
+) -> Tensor:
     if generator is not None and not isinstance(generator, Generator):
         raise ArgumentError(
             f"generator: {generator!r} must be a minigrad.random.Generator, or None for the default one"
         )
-    at = device or MODES.get().device or "numpy"
-    key, counter = (generator or default).place(get_backend(at).parse_device(at))
+    if like is None:
+        at = device or MODES.get().device or "numpy"
+        key, counter = (generator or default).place(get_backend(at).parse_device(at))
+    else:
+        key, counter = (generator or default).place(like)
     return random_bits(key, counter, shape=_shape(shape), bits=bits)
 
 
@@ -110,13 +115,18 @@ def normal(
 
 
 def mask(
-    shape: Shape, p: float, *, device: str | None = None, generator: Generator | None = None
+    shape: Shape,
+    p: float,
+    *,
+    like: Tensor | None = None,
+    device: str | None = None,
+    generator: Generator | None = None,
 ) -> tuple[Tensor, float]:
     """A boolean mask that is False with probability `p`, and the factor 1 / (1 - p) that makes up for it.
 
     An element is kept where its 16-bit word is at least t = round(65536 p); where p or 1 - p is under 0.01, its 32-bit
     word at least round(2**32 p). The factor is the exact reciprocal of the probability that this gives, and 0 when all
-    are dropped. This is what dropout is made of.
+    are dropped. This is what dropout is made of. It lives on `device`, or where `like` does.
 
     Raises:
         ArgumentError: p outside 0 to 1.
@@ -129,8 +139,10 @@ def mask(
     bits = 16 if 0.01 <= probability(p, "p") <= 0.99 else 32
     words = 1 << bits
     t = round(words * p)
-    drawn = _bits(_shape(shape), bits, generator, device)
-    return greater_equal(drawn, t), words / (words - t) if t < words else 0.0
+    drawn = _bits(_shape(shape), bits, generator, device, like)
+    if t == words:  # no word is so large, and not every library compares with a number that its dtype cannot hold
+        return less(drawn, 0), 0.0
+    return greater_equal(drawn, t), words / (words - t)
 
 
 def bernoulli(

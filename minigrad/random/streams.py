@@ -58,16 +58,21 @@ class Generator:
         self.seed, self.stream, self.call = _word(seed, "seed"), _word(stream, "stream"), _word(call, "call")
         self._keys = {}
 
-    def place(self, device: str) -> tuple[Tensor, Tensor]:
-        """Key and counter of the next call, as arrays on `device`; the call is then used up."""
+    def place(self, like: Tensor | str) -> tuple[Tensor, Tensor]:
+        """Key and counter of the next call, as arrays on a device or beside a tensor; the call is then used up."""
         with _lock:
             call, self.call = self.call, self.call + 1
+        counter = np.array([0, call, 0, 0], np.uint64)
+        if not isinstance(like, str) and hasattr(type(like._data), "__primitive__"):  # recorded without values
+            beside = like._data.constant
+            return box(beside(np.array([self.seed, self.stream], np.uint64)), None), box(beside(counter), None)
+        device = like if isinstance(like, str) else like.device
         backend = get_backend(device)
         key = self._keys.get(device)
         if key is None:
             words = np.array([self.seed, self.stream], np.uint64)
             key = self._keys[device] = box(backend.asarray(words, None, device), None)
-        return key, box(backend.asarray(np.array([0, call, 0, 0], np.uint64), None, device), None)
+        return key, box(backend.asarray(counter, None, device), None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Generator:
         return Generator(*self.state[:2], call=self.call)

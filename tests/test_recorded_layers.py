@@ -1,0 +1,130 @@
+"""Layers, losses and optimisers as programs: recorded on arrays without values, and right when they run on real ones.
+
+The discipline that a compiler needs: nothing looks at a value, arrays are inputs, what changes from step to step is an
+array. State comes in and goes out: parameters, running statistics, and the counters of random streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+LAYERS: dict[str, tuple[str, tuple[Any, ...], tuple[int, ...]]] = {
+    "BatchNorm1d": ("BatchNorm1d", (4,), (6, 4)),
+    "BatchNorm1d averaged": ("BatchNorm1d", (4, 1e-5, None), (6, 4, 3)),
+    "BatchNorm2d": ("BatchNorm2d", (4,), (3, 4, 2, 5)),
+    "Conv2d": ("Conv2d", (2, 3, 3, 1, 1), (2, 2, 5, 4)),
+    "Dropout": ("Dropout", (0.4,), (5, 6)),
+    "Flatten": ("Flatten", (), (3, 2, 2)),
+    "GroupNorm": ("GroupNorm", (2, 4), (3, 4, 5)),
+    "LayerNorm": ("LayerNorm", (5,), (3, 5)),
+    "Linear": ("Linear", (4, 3), (5, 4)),
+    "MaxPool2d": ("MaxPool2d", (2,), (2, 2, 4, 6)),
+    "ReLU": ("ReLU", (), (3, 4)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _host(backend: str) -> None:
+    if backend != "numpy":
+        pytest.skip("a program is recorded without a device; what runs it decides")
+
+
+def step_of(layer: mg.Module) -> Callable[..., tuple[mg.Tensor, ...]]:
+    """A training step as a function of (x, cotangent, *parameters, *buffers) to results, gradients and new buffers."""
+
+    def step(x: mg.Tensor, g: mg.Tensor, *state: mg.Tensor) -> tuple[mg.Tensor, ...]:
+        model = deepcopy(layer)
+        owners = [(name, model) for name, _ in (*model.named_parameters(), *model.named_buffers())]
+        for (name, owner), value in zip(owners, state, strict=True):
+            kind = mg.Parameter if isinstance(getattr(owner, name), mg.Parameter) else mg.Buffer
+            setattr(owner, name, kind(value))
+        y = model(x)
+        parameters = list(model.parameters())
+        return (y, *mg.gradients(y, [x, *parameters], cotangent=g), *model.buffers())
+
+    return step
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layers_step_is_a_program(name: str, rng: np.random.Generator) -> None:
+    kind, args, shape = LAYERS[name]
+    layer = mg.layer(kind, *args)
+    x = mg.tensor(rng.standard_normal(shape), dtype="float32", requires_grad=True)
+    y_shape = deepcopy(layer)(x).shape
+    g = mg.tensor(rng.standard_normal(y_shape), dtype="float32")
+    inputs = (x, g, *layer.parameters(), *layer.buffers())
+    step = step_of(layer)
+    real = step(*inputs)
+    recorded = mg.graph.program(step, *inputs)
+    assert all(array.size <= 4 for _, array in recorded.constants), recorded.constants
+    made = recorded.run(*(t.numpy() for t in inputs))
+    assert len(made) == len(real)
+    for a, b in zip(made, real, strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_every_layer_is_in_the_table() -> None:
+    import minigrad_layers
+
+    assert {kind for kind, _, _ in LAYERS.values()} == set(minigrad_layers.__all__) - {"Sequential"}
+
+
+@pytest.mark.parametrize("name", sorted(set(mg.losses.__all__) - {"cross_entropy", "nll"}))
+def test_a_loss_is_a_program(name: str, rng: np.random.Generator) -> None:
+    p, t = (mg.tensor(rng.uniform(0.1, 0.9, (4, 3)), requires_grad=k == 0) for k in range(2))
+    loss = getattr(mg.losses, name)
+
+    def step(p: mg.Tensor, t: mg.Tensor) -> Any:
+        value = loss(p, t)
+        return (value, *mg.gradients(value, [p]))
+
+    recorded = mg.graph.program(step, p, t)
+    assert not recorded.constants
+    for a, b in zip(recorded.run(p.numpy(), t.numpy()), step(p, t), strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}])
+def test_cross_entropy_is_a_program(options: dict[str, Any], rng: np.random.Generator) -> None:
+    x, labels = mg.tensor(rng.standard_normal((4, 3)), requires_grad=True), mg.tensor([0, 2, -100, 1])
+
+    def step(x: mg.Tensor, labels: mg.Tensor) -> Any:
+        value = mg.losses.cross_entropy(x, labels, **options)
+        return (value, *mg.gradients(value, [x]))
+
+    recorded = mg.graph.program(step, x, labels)
+    for a, b in zip(recorded.run(x.numpy(), labels.numpy()), step(x, labels), strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("update", "count"),
+    [
+        (lambda *a: mg.optim.adam(*a, weight_decay=0.1), 6),
+        (lambda *a: mg.optim.adam(*a), 7),
+        (lambda *a: mg.optim.sgd(*a, momentum=0.9, nesterov=True), 4),
+    ],
+    ids=["adam", "adamw", "sgd"],
+)
+def test_an_update_is_a_program(update: Callable[..., Any], count: int, rng: np.random.Generator) -> None:
+    arrays = [np.abs(rng.standard_normal((3, 2) if k < count - (count > 4) - 1 else ())) for k in range(count)]
+    tensors = [mg.tensor(a) for a in arrays]
+    recorded = mg.graph.program(update, *tensors)
+    assert not recorded.constants
+    for a, b in zip(recorded.run(*arrays), update(*tensors), strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_dropout_records_its_words_and_their_place() -> None:
+    layer = mg.layer("Dropout", 0.5)
+    layer.generator.state = (3, 4, 5)
+    recorded = mg.graph.program(layer, mg.ones((2, 3)))
+    assert recorded.steps[0].op.name == "random_bits"
+    assert [array.tolist() for _, array in recorded.constants] == [[3, 4], [0, 5, 0, 0]]
