@@ -59,5 +59,5 @@ class CtrlC:
         self.asked = False
         for callback in self.callbacks:
             callback.on_interrupt()
-        where = f"after {self.run.done} epochs and {self.run.batch} batches"
+        where = f"after {self.run.done} of {self.run.epochs} epochs and {self.run.batch} batches of the next"
         raise Interrupted(f"fit: stopped by Ctrl-C {where}", self.run.history)
