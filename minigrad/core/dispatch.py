@@ -21,7 +21,7 @@ from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
 from minigrad.errors import DeviceError, ShapeError, UnknownArrayError
-from minigrad.notation import Expr
+from minigrad.notation import Expr, fn
 
 WEAK = (float, int, bool)
 new = object.__new__
@@ -314,7 +314,7 @@ def _symbol(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Exp
     if all(s is not None for s in known):
         aval = op.infer(*args, **params)
         shape, dtype = aval.shape, aval.dtype
-    return Expr(op.show, args, params, op.call, shape, dtype)
+    return Expr(op.show or fn(op.name), args, params, op.call, shape, dtype)
 
 
 def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> None:

@@ -97,7 +97,8 @@ def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Pictur
             if made is None or stands[made] == stands[name]:
                 continue
             source, target = boxes[stands[made]], boxes[stands[name]]
-            if source.scope is not None and nodes[made] not in outputs.setdefault(source.id, []):
+            computed = not nodes[made].leaf and nodes[made].kind != "update"
+            if source.scope is not None and computed and nodes[made] not in outputs.setdefault(source.id, []):
                 outputs[source.id].append(nodes[made])
             reached = node.flows[k] and _met(node, nodes[made])
             if target.node is not None:

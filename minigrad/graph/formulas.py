@@ -67,8 +67,8 @@ def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = 
     out = pull.rule(g, *_asked(op, pull, node, args, k))
     if not isinstance(out, Expr):
         return out
-    show: Any = out.show
-    if show is None and out.params and out.params.get("value") == 0:
+    made_by = getattr(out.apply, "primitive", None)
+    if made_by is PRIMITIVES["full"] and out.params and out.params["value"] == 0:
         return Expr(ZERO.show, shape=args[k].shape, dtype=args[k].dtype)
     return out if bare or out.shape in (None, args[k].shape) else unbroadcast(out, args[k].shape)
 

@@ -13,7 +13,7 @@ Shape: TypeAlias = "tuple[int, ...] | tuple[tuple[int, ...], ...]"  # several of
 LEAVES = frozenset({"input", "parameter", "buffer", "constant"})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cotangent:
     """What a backward pass found at a node; `value` is None when the trace was told to keep no values."""
 
@@ -34,7 +34,7 @@ class Scope:
     parent: str = ""  # path of the enclosing scope, "" at the top
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
     """One value of a computation and how it came about.
 
