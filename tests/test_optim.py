@@ -25,6 +25,11 @@ OPTIMISERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def test_every_optimiser_is_in_the_table() -> None:
+    classes = {n for n in mg.optim.__all__ if isinstance(getattr(mg.optim, n), type)} - {"Optimizer"}
+    assert {kind for kind, _ in OPTIMISERS.values()} == classes
+
+
 def make(name: str, params: Any) -> mg.optim.Optimizer:
     kind, options = OPTIMISERS[name]
     optimizer: mg.optim.Optimizer = getattr(mg.optim, kind)(params, **options)

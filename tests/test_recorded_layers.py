@@ -12,22 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from layer_table import IDS, ROWS, Row, build, with_state
 
 import minigrad as mg
-
-LAYERS: dict[str, tuple[str, tuple[Any, ...], tuple[int, ...]]] = {
-    "BatchNorm1d": ("BatchNorm1d", (4,), (6, 4)),
-    "BatchNorm1d averaged": ("BatchNorm1d", (4, 1e-5, None), (6, 4, 3)),
-    "BatchNorm2d": ("BatchNorm2d", (4,), (3, 4, 2, 5)),
-    "Conv2d": ("Conv2d", (2, 3, 3, 1, 1), (2, 2, 5, 4)),
-    "Dropout": ("Dropout", (0.4,), (5, 6)),
-    "Flatten": ("Flatten", (), (3, 2, 2)),
-    "GroupNorm": ("GroupNorm", (2, 4), (3, 4, 5)),
-    "LayerNorm": ("LayerNorm", (5,), (3, 5)),
-    "Linear": ("Linear", (4, 3), (5, 4)),
-    "MaxPool2d": ("MaxPool2d", (2,), (2, 2, 4, 6)),
-    "ReLU": ("ReLU", (), (3, 4)),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -40,25 +27,18 @@ def step_of(layer: mg.Module) -> Callable[..., tuple[mg.Tensor, ...]]:
     """A training step as a function of (x, cotangent, *parameters, *buffers) to results, gradients and new buffers."""
 
     def step(x: mg.Tensor, g: mg.Tensor, *state: mg.Tensor) -> tuple[mg.Tensor, ...]:
-        model = deepcopy(layer)
-        owners = [(name, model) for name, _ in (*model.named_parameters(), *model.named_buffers())]
-        for (name, owner), value in zip(owners, state, strict=True):
-            kind = mg.Parameter if isinstance(getattr(owner, name), mg.Parameter) else mg.Buffer
-            setattr(owner, name, kind(value))
+        model = with_state(layer, state, boxed=True)
         y = model(x)
-        parameters = list(model.parameters())
-        return (y, *mg.gradients(y, [x, *parameters], cotangent=g), *model.buffers())
+        return (y, *mg.gradients(y, [x, *model.parameters()], cotangent=g), *model.buffers())
 
     return step
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_a_layers_step_is_a_program(name: str, rng: np.random.Generator) -> None:
-    kind, args, shape = LAYERS[name]
-    layer = mg.layer(kind, *args)
-    x = mg.tensor(rng.standard_normal(shape), dtype="float32", requires_grad=True)
-    y_shape = deepcopy(layer)(x).shape
-    g = mg.tensor(rng.standard_normal(y_shape), dtype="float32")
+@pytest.mark.parametrize("row", ROWS, ids=IDS)
+def test_a_layers_step_is_a_program(row: Row, rng: np.random.Generator) -> None:
+    layer = build(row, rng, "float32")
+    x = mg.tensor(rng.standard_normal(row[2]), dtype="float32", requires_grad=True)
+    g = mg.tensor(rng.standard_normal(deepcopy(layer)(x).shape), dtype="float32")
     inputs = (x, g, *layer.parameters(), *layer.buffers())
     step = step_of(layer)
     real = step(*inputs)
@@ -68,12 +48,6 @@ def test_a_layers_step_is_a_program(name: str, rng: np.random.Generator) -> None
     assert len(made) == len(real)
     for a, b in zip(made, real, strict=True):
         np.testing.assert_array_equal(a, b.numpy())
-
-
-def test_every_layer_is_in_the_table() -> None:
-    import minigrad_layers
-
-    assert {kind for kind, _, _ in LAYERS.values()} == set(minigrad_layers.__all__) - {"Sequential"}
 
 
 @pytest.mark.parametrize("name", sorted(set(mg.losses.__all__) - {"cross_entropy", "nll"}))

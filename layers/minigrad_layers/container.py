@@ -23,6 +23,8 @@ class Sequential(mg.Module):
         (['0.weight', '0.bias'], 2, ReLU())
     """
 
+    samples = (((), (2, 3)),)
+
     def __init__(self, *modules: mg.Module | dict[str, mg.Module]) -> None:
         named = modules[0] if len(modules) == 1 and isinstance(modules[0], dict) else dict(enumerate(modules))
         self._names = tuple(map(str, named))
@@ -66,6 +68,8 @@ class Flatten(mg.Module):
         >>> Flatten()(mg.zeros((2, 3, 4))).shape
         (2, 12)
     """
+
+    samples = ((), (3, 2, 2)), ((0, 1), (2, 3, 2))
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim

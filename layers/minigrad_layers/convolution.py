@@ -39,6 +39,8 @@ class Conv2d(mg.Module):
         (2, 16, 8, 8)
     """
 
+    samples = ((2, 3, 3, 1, 1), (2, 2, 4, 3)), ((2, 2, (2, 1), (1, 2), 0, 1, 2, False), (1, 2, 4, 5))
+
     def __init__(
         self,
         in_channels: int,

@@ -30,6 +30,8 @@ class Linear(mg.Module):
         (5, 2)
     """
 
+    samples = ((4, 3), (5, 4)), ((4, 3, False), (2, 3, 4))
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None
     ) -> None:

@@ -29,6 +29,8 @@ class Dropout(mg.Module):
         [0.0, 2.0]
     """
 
+    samples = ((0.4,), (5, 6)), ((0.0,), (3,)), ((1.0,), (3,))
+
     def __init__(self, p: float = 0.5) -> None:
         if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
             raise mg.errors.ArgumentError(f"Dropout: p={p!r} must be a probability, a number from 0 to 1")

@@ -206,6 +206,7 @@ class BatchNorm1d(_BatchNorm):
                 [ 0.999995,  0.      ]], op='add')
     """
 
+    samples = ((3,), (5, 3)), ((2, 1e-3, None), (2, 2, 3)), ((3, 1e-5, 0.1, False, False), (5, 3))
     dims, axes_named = (2, 3), "(n, c) or (n, c, l)"
 
 
@@ -219,6 +220,7 @@ class BatchNorm2d(_BatchNorm):
         (2, 3, 4, 4)
     """
 
+    samples = (((2,), (3, 2, 2, 2)),)
     dims, axes_named = (4,), "(n, c, h, w)"
 
 
@@ -239,6 +241,8 @@ class LayerNorm(mg.Module):
         tensor([[-0.999995,  0.999995],
                 [ 0.      ,  0.      ]], op='multiply')
     """
+
+    samples = ((5,), (3, 5)), (((2, 3),), (2, 2, 3)), ((4, 1e-5, False), (2, 3, 4))
 
     def __init__(
         self,
@@ -293,6 +297,8 @@ class GroupNorm(mg.Module):
         >>> GroupNorm(2, 4)(mg.ones((3, 4, 5, 5))).shape
         (3, 4, 5, 5)
     """
+
+    samples = ((2, 4), (2, 4, 3)), ((1, 2, 1e-3, False), (3, 2, 2, 2))
 
     def __init__(
         self,

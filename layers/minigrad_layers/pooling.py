@@ -22,6 +22,8 @@ class MaxPool2d(mg.Module):
         (1, 3, 4, 4)
     """
 
+    samples = ((2,), (2, 1, 4, 6)), ((3, 2, 1), (1, 2, 5, 4))
+
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
 

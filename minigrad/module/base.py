@@ -8,7 +8,7 @@ Nothing here knows any particular layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from minigrad.random import Generator
 
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
+
+Samples: TypeAlias = "tuple[tuple[tuple[Any, ...], tuple[int, ...]], ...]"
 
 
 class Module:
@@ -42,6 +44,8 @@ class Module:
     """
 
     training: bool = True
+    samples: ClassVar[Samples] = ()
+    """How to try the layer: pairs (constructor's arguments, shape of an input). The checks go by them."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every layer defines its own."""
