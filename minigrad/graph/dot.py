@@ -169,7 +169,8 @@ class _Drawing:
         if "value" in self.view.show:
             for node in outputs:
                 if node.value is not None:
-                    yield block(labels.array_lines(node.value), 9, c.text)
+                    lead = f"{self._name(node)} " if len(outputs) > 1 else ""
+                    yield block(_led(lead, labels.array_lines(node.value)), 9, c.text)
         if "grad" in self.view.show and not self.back:
             for node in self._met(box):
                 yield from self._grad_rows(node, f"∂ {self._name(node)} ")
@@ -214,7 +215,8 @@ class _Drawing:
             rows.append(font("not computed", 9.5, c.faint))
         elif box.scope is not None:
             for node in self._met(box):
-                rows += self._grad_rows(node, f"∂ {self._name(node)} " if node.leaf else "")
+                alone = not node.leaf and len(self.picture.outputs[box.id]) == 1
+                rows += self._grad_rows(node, "" if alone else f"∂ {self._name(node)} ")
         else:
             rows += self._grad_rows(box.members[0], "")
         style = "rounded,filled" if box.reached else "rounded,filled,dashed"
@@ -240,8 +242,7 @@ class _Drawing:
     def _grad_lines(self, cotangent: Cotangent, lead: str) -> list[str]:
         if cotangent.value is None:
             return [f"{lead}{labels.dims(cotangent.shape)}"]
-        lines = labels.array_lines(cotangent.value)
-        return [lead + lines[0], *(" " * len(lead) + line for line in lines[1:])]
+        return _led(lead, labels.array_lines(cotangent.value))
 
     def _name(self, node: Node) -> str:
         if node.label and node.kind in ("parameter", "buffer", "update") and node.scope:  # its layer says the rest
@@ -308,6 +309,11 @@ def _titles(scope: Scope) -> tuple[str, str]:
     if title.isdecimal() and detail:  # its place in a container
         return f"{title}: {detail}", ""
     return (detail, "") if detail.startswith(title) else (title, detail)
+
+
+def _led(lead: str, lines: list[str]) -> list[str]:
+    """Lines after a word, the later ones set in as far."""
+    return [lead + lines[0], *(" " * len(lead) + line for line in lines[1:])]
 
 
 def _size(node: Node) -> int:
