@@ -156,5 +156,5 @@ def draw_network(model: Module, batch: tuple[Any, Any], path: Path) -> None:
     twin.load_state_dict(model.state_dict())
     pictures, labels = (tensor(part, device=device) for part in batch)
     with trace(twin) as graph:
-        losses.cross_entropy(twin(pictures.named("pictures")), labels).named("loss").backward()
-    graph.save(path, depth=2)
+        losses.cross_entropy(twin(pictures.named("pictures")), labels.named("labels")).named("loss").backward()
+    graph.save(path, depth=3)
