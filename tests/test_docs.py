@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +65,11 @@ def test_the_python_blocks_of_a_page(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", TUTORIALS, ids=str)
 def test_a_tutorial_runs_from_anywhere(path: Path, tmp_path: Path) -> None:
     run(ROOT / path, cwd=tmp_path)
+
+
+def test_the_pictures_show_what_the_code_draws() -> None:
+    make = runpy.run_path(str(ROOT / "docs/pictures/make.py"))
+    for name, draw in make["PICTURES"].items():
+        picture = (ROOT / "docs/pictures" / name).read_text(encoding="utf-8")
+        assert picture.endswith(make["digest"](draw().source)), f"{name}: run python docs/pictures/make.py, look at it"
+        assert len(picture) < 300_000
