@@ -36,7 +36,7 @@ def log(x: Operand, *, at_zero: float = 0.0) -> Tensor:
 
     Example:
         >>> import minigrad as mg
-        >>> mg.saff.log(mg.tensor([0.0, 1.0]))
+        >>> mg.safe.log(mg.tensor([0.0, 1.0]))
         tensor([0., 0.])
     """
     good = x > 0

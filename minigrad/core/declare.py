@@ -38,8 +38,11 @@ def primitive(
 
     Example:
         >>> import minigrad as mg
-        >>> @mg.primitive(lambda g, x: g * 3 * x * x, show=mg.notation.fn("cube_of"), samples=(mg.domains.reals,),
-        c="{x} * {x} * {x}") ... def cube_of(xp, x):
+        >>> @mg.primitive(
+        ...     lambda g, x: g * 3 * x * x,
+        ...     show=mg.notation.fn("cube_of"), samples=(mg.domains.reals,), c="{x} * {x} * {x}",
+        ... )
+        ... def cube_of(xp, x):
         ...     return x * x * x
         >>> x = mg.tensor(2.0, requires_grad=True)
         >>> cube_of(x).backward()
