@@ -150,6 +150,11 @@ def test_moving_keeps_the_very_tensors() -> None:
     assert net.count.dtype == np.int64
     net.zero_grad()(x.to("fakecupy").astype("float64")).sum().backward()
     assert net.first.weight.grad.dtype == np.float64
+    net.astype("float16")
+    assert ({p.dtype for p in net.parameters()}, net.blocks[1][0].running_var.dtype) == (
+        {np.dtype("float16")},
+        np.float32,
+    )
     with pytest.raises(mg.errors.DtypeError, match="int32"):
         net.astype("int32")
 

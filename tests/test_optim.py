@@ -246,3 +246,22 @@ def test_a_state_that_does_not_fit_changes_nothing(change: Callable[[Any], Any],
     after = optimizer.state_dict()
     assert after["param_groups"] == before["param_groups"]
     np.testing.assert_array_equal(after["state"]["0"]["exp_avg"], before["state"]["0"]["exp_avg"])
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_b2_a_training_step_copies_nothing_to_the_host(name: str, rng: np.random.Generator) -> None:
+    transfers = mg.backend.get_backend("fakecupy").transfers
+    with mg.use_device("fakecupy"):
+        layers = ("Linear", 3, 8), ("BatchNorm1d", 8, 1e-5, None), ("ReLU",), ("Dropout", 0.5), ("Linear", 8, 4)
+        model = Sequential(*(mg.layer(*row) for row in layers))
+        optimizer = make(name, model.parameters())
+        x, labels = mg.tensor(rng.normal(size=(6, 3)), dtype="float32"), mg.tensor([0, 1, 2, 3, 0, -100])
+        before = transfers.to_host, transfers.waits
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss = mg.losses.cross_entropy(model(x), labels) + mg.losses.mse(model.eval()(x), mg.ones((6, 4)))
+            loss.backward()
+            optimizer.step()
+            model.train()
+        assert (transfers.to_host, transfers.waits) == before
+        assert np.isfinite(loss.item())

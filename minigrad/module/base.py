@@ -225,25 +225,33 @@ class Module:
     def to(self, device: str) -> Self:
         """Move parameters, gradients and buffers to `device`, in place: an optimiser still holds the same tensors."""
         at = get_backend(device).parse_device(device)
-        return self._replace(lambda array: transfer(array, at))
+        return self._replace(lambda array, kept: transfer(array, at))
 
     def astype(self, dtype: Any) -> Self:
-        """Convert parameters, gradients and floating buffers to another floating dtype, in place."""
+        """Convert parameters, gradients and floating buffers to another floating dtype, in place.
+
+        Buffers stay in at least float32: a running variance in float16 overflows at 65,504.
+        """
         kind = np.dtype(dtype)
         if kind.kind != "f":
             raise DtypeError(f"dtype: {kind} cannot be learnt; a module takes a floating dtype")
-        return self._replace(lambda array: array.astype(kind) if array.dtype.kind == "f" else array)
+        wide = np.dtype("float32") if kind.itemsize < 4 else kind
 
-    def _replace(self, change: Callable[[Any], Any]) -> Self:
+        def cast(array: Any, kept: bool) -> Any:
+            return array.astype(wide if kept else kind) if array.dtype.kind == "f" else array
+
+        return self._replace(cast)
+
+    def _replace(self, change: Callable[[Any, bool], Any]) -> Self:
         for t in self._state().values():
-            array = change(t._data)
+            array = change(t._data, isinstance(t, Buffer))
             if array is t._data:
                 continue
             rebind(t, array)
             if isinstance(t._node, Leaf):
                 t._node.dtype = array.dtype
                 if t._node.grad is not None:
-                    t._node.grad = box(change(t._node.grad._data), None)
+                    t._node.grad = box(change(t._node.grad._data, False), None)
         return self
 
     def __repr__(self) -> str:
