@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backend",),
     ("core",),
     ("ops",),
-    ("autodiff", "linalg", "random", "safe"),
+    ("autodiff", "linalg", "random", "remat", "safe"),
     ("module", "init", "saving", "losses"),
     ("optim", "data"),
     ("graph", "debug"),
@@ -31,7 +31,13 @@ ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
     ("cli", "__main__"),
-    ("ops.elementwise", "ops.reduce", "ops.shape", "ops.index", "ops.linalg", "ops.conv", "ops.composite"),
+    tuple(
+        f"ops.{name}"
+        for name in (
+            "compare elementwise functions special reduce shape index arrange scan sorting padding linalg decompose "
+            "products windows conv pool creation composite"
+        ).split()
+    ),
 )
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 

@@ -40,6 +40,39 @@ class Watcher(Protocol):
         """The innermost scope was left."""
 
 
+class Replay:
+    """What must not happen twice when a computation runs again: which numbers its random streams gave out.
+
+    The first time, `number` passes on what a stream gives and notes it; after `again` it answers from the notes, and
+    state (running statistics, parameters) is not rebound.
+    """
+
+    __slots__ = ("_around", "_at", "_numbers")
+
+    def __init__(self, around: Replay | None = None) -> None:
+        self._around, self._at = around, -1
+        self._numbers: list[int] = []
+
+    def again(self) -> Replay:
+        """The same numbers once more."""
+        twin = Replay()
+        twin._numbers, twin._at = self._numbers, 0
+        return twin
+
+    @property
+    def repeating(self) -> bool:
+        """Whether this is not the first time."""
+        return self._at >= 0 or (self._around is not None and self._around.repeating)
+
+    def number(self, take: Callable[[], int]) -> int:
+        """The number of a stream's next call; `take` uses one up."""
+        if self._at < 0:
+            self._numbers.append(self._around.number(take) if self._around is not None else take())
+            return self._numbers[-1]
+        self._at += 1
+        return self._numbers[self._at - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class Modes:
     """The modes in force. `watchers` holds the trace and the guards; `watched` spares the fast path a call."""
@@ -48,6 +81,7 @@ class Modes:
     device: str | None = None
     watchers: tuple[Watcher, ...] = ()
     nested: int = 0  # how many transforms of functions are being worked out around this call
+    replay: Replay | None = None
     watched: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

@@ -61,7 +61,7 @@ class Primitive:
     __slots__ = (
         "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kernels", "kind", "name",
         "needs", "outputs", "pulls", "quick", "rules", "samples", "show",
-        "signature", "variadic",
+        "signature", "variadic", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +100,7 @@ class Primitive:
         self.needs = tuple(frozenset(v for kind, v in p.asks if kind == "saved") if p else frozenset() for p in pulls)
         self.differentiable = any(p is not None for p in pulls)
         self.quick = self._quick()
+        self.whole: Callable[..., None] | None = None  # pulls to all inputs at once, where rules one by one do not do
         self.kernels: dict[type, Callable[..., Any]] = {}  # by type of array; `kernel` fills it
         self.call: Callable[..., Any] = self  # replaced by the specialised function
 

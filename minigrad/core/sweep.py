@@ -23,9 +23,18 @@ _age = attrgetter("id")
 
 
 def sweep(
-    root: Node, g: Any, targets: frozenset[Node] | None = None, *, lift: bool = False, free: bool = True
+    root: Node,
+    g: Any,
+    targets: frozenset[Node] | None = None,
+    *,
+    lift: bool = False,
+    free: bool = True,
+    ends: bool = False,
 ) -> dict[Node, Any]:
-    """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`."""
+    """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`.
+
+    `lift` records the rules, `free` lets go of what they needed, `ends` goes no further than the targets.
+    """
     watchers = MODES.get().watchers
     found: dict[Node, Any] = {}
     grads = {root: g}
@@ -43,7 +52,7 @@ def sweep(
             if watchers:
                 for watcher in watchers:
                     watcher.backward(node, g, lift)
-            if op is None:
+            if op is None or (ends and node in found):
                 continue
             saved = node.saved
             if saved is FREED:
@@ -108,12 +117,8 @@ def _order_towards(root: Node, targets: frozenset[Node]) -> list[Node]:
 def _pull_generally(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
     """Add a node's contributions to `grads` where the short loop does not reach: variadic, several outputs, lifted."""
     op = node.op
-    if op is PICK:  # one of several outputs: its cotangent takes its place among those of its siblings
-        (parent,) = node.parents
-        beside = list(grads.get(parent) or (None,) * len(parent.shape))
-        k = node.params["index"]  # type: ignore[index]  # a pick has them
-        beside[k] = g if beside[k] is None else beside[k] + g
-        grads[parent] = beside
+    if op.whole is not None:
+        op.whole(node, g, grads, lift)
         return
     if op.outputs > 1:
         some = next(c for c in g if c is not None)
@@ -128,6 +133,18 @@ def _pull_generally(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> N
         if gx.dtype != parent.dtype:
             gx = astype(gx, dtype=parent.dtype)
         grads[parent] = grads[parent] + gx if parent in grads else gx
+
+
+def _pull_pick(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
+    """One of several outputs: its cotangent takes its place among those of its siblings."""
+    (parent,) = node.parents
+    beside = list(grads.get(parent) or (None,) * len(parent.shape))
+    k = node.params["index"]  # type: ignore[index]  # a pick has them
+    beside[k] = g if beside[k] is None else beside[k] + g
+    grads[parent] = beside
+
+
+PICK.whole = _pull_pick
 
 
 def _zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -320,8 +320,11 @@ def leaf(array: Any) -> Leaf:
 
 def rebind(target: Tensor, array: Any) -> None:
     """Let a leaf stand for a new array, which from now on belongs to it; nodes that saved the old one keep it."""
+    mode = MODES.get()
+    if mode.replay is not None and mode.replay.repeating:
+        return  # it was done when this computation ran first
     target._data = freeze(array)
-    for watcher in MODES.get().watchers:
+    for watcher in mode.watchers:
         watcher.update(target, array)
 
 

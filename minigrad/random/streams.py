@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import get_backend
-from minigrad.core import Tensor, box
+from minigrad.core import MODES, Tensor, box
 from minigrad.errors import ArgumentError
 
 _LIMIT = 1 << 64
@@ -60,8 +60,8 @@ class Generator:
 
     def place(self, like: Tensor | str) -> tuple[Tensor, Tensor]:
         """Key and counter of the next call, as arrays on a device or beside a tensor; the call is then used up."""
-        with _lock:
-            call, self.call = self.call, self.call + 1
+        replay = MODES.get().replay
+        call = self._take() if replay is None else replay.number(self._take)
         counter = np.array([0, call, 0, 0], np.uint64)
         if not isinstance(like, str) and hasattr(type(like._data), "__primitive__"):  # recorded without values
             beside = like._data.constant
@@ -73,6 +73,11 @@ class Generator:
             words = np.array([self.seed, self.stream], np.uint64)
             key = self._keys[device] = box(backend.asarray(words, None, device), None)
         return key, box(backend.asarray(counter, None, device), None)
+
+    def _take(self) -> int:
+        with _lock:
+            call, self.call = self.call, self.call + 1
+        return call
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Generator:
         return Generator(*self.state[:2], call=self.call)
