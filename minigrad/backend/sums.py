@@ -32,10 +32,11 @@ def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     (True, False)
     """
     shape = a.shape
-    if not a.flags.c_contiguous:
-        y = _any_layout(a, axes)
-    elif 1 < len(axes) and 0 < prod(shape[i] for i in axes) <= FEW and a.size > _WHOLE:
+    few = 1 < len(axes) and a.size > _WHOLE and 0 < prod(shape[i] for i in axes) <= FEW
+    if few and (a.flags.c_contiguous or 0 not in a.strides):  # windows that overlap are not copied
         y = over_few(np.add, a, axes)
+    elif not a.flags.c_contiguous:
+        y = _any_layout(a, axes)
     elif len(axes) == len(shape) and a.size <= _WHOLE:
         y = np.asarray(np.add.reduce(a, axes))
     elif len(shape) == 2 and axes == (1,) and shape[1] <= _RUN_INSIDE:  # the two commonest cases, in short

@@ -1,3 +1,4 @@
 """The primitives and compositions that users call. Imports among the files go one way:
-elementwise, reduce, shape, index, linalg, conv, creation, composite.
+compare, elementwise, functions, special, reduce, shape, index, arrange, scan, sorting, padding, linalg, decompose,
+products, windows, conv, pool, creation, composite.
 """

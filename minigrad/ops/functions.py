@@ -125,17 +125,13 @@ def tan(xp: Any, x: Operand) -> Any:
     return xp.tan(x)
 
 
-@primitive(
-    lambda g, x: g / sqrt((1 - x) * (1 + x)), show=fn("asin", r"\arcsin"), samples=(unit,), c="asin({x})"
-)
+@primitive(lambda g, x: g / sqrt((1 - x) * (1 + x)), show=fn("asin", r"\arcsin"), samples=(unit,), c="asin({x})")
 def asin(xp: Any, x: Operand) -> Any:
     """The angle from -π/2 to π/2 whose sine is x, elementwise; its derivative at ±1 is inf."""
     return xp.arcsin(x)
 
 
-@primitive(
-    lambda g, x: -(g / sqrt((1 - x) * (1 + x))), show=fn("acos", r"\arccos"), samples=(unit,), c="acos({x})"
-)
+@primitive(lambda g, x: -(g / sqrt((1 - x) * (1 + x))), show=fn("acos", r"\arccos"), samples=(unit,), c="acos({x})")
 def acos(xp: Any, x: Operand) -> Any:
     """The angle from 0 to π whose cosine is x, elementwise; its derivative at ±1 is -inf."""
     return xp.arccos(x)

@@ -304,9 +304,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Tensor:
             f"but for axis {axis}"
         )
     grid = [
-        indices
-        if i == at
-        else reshape_(positions(indices, n=n), shape=(1,) * i + (n,) + (1,) * (ndim - 1 - i))
+        indices if i == at else reshape_(positions(indices, n=n), shape=(1,) * i + (n,) + (1,) * (ndim - 1 - i))
         for i, n in enumerate(shape)
     ]
     return gather_(x, *grid, spec=(ARRAY,) * ndim)

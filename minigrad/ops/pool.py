@@ -1,0 +1,156 @@
+"""Pooling: the largest element, or the mean, of each window of the spatial axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minigrad.core import Operand, Tensor, composite, full_like, reshape_, sum_
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad.ops.padding import pad
+from minigrad.ops.reduce import max_
+from minigrad.ops.windows import Ints, several, windows
+
+Size = int | Ints
+
+
+def _placed(
+    x: Any, kernel_size: Size, stride: Size | None, padding: Size, fill: float, spatial: int, op: str
+) -> tuple[Any, Ints]:
+    """`x` padded and cut into windows, and the axes that run inside a window."""
+    if len(x.shape) != spatial + 2:
+        raise ShapeError(f"{op}: shape {tuple(x.shape)} must be (n, channels, {', '.join('dhw'[-spatial:])})")
+    sizes = several(kernel_size, spatial, "kernel_size")
+    strides = several(kernel_size if stride is None else stride, spatial, "stride")
+    around = several(padding, spatial, "padding", 0)
+    if any(2 * p > k for p, k in zip(around, sizes, strict=True)):
+        raise ArgumentError(
+            f"padding: {around} must be at most half of kernel_size {sizes}, or a window could lie in the padding alone"
+        )
+    x = pad(x, ((0, 0), (0, 0), *((p, p) for p in around)), fill)
+    n, c, *lengths = x.shape
+    if strides == sizes and all(m % k == 0 for m, k in zip(lengths, sizes, strict=True)):  # side by side: a reshape
+        apart = tuple(v for m, k in zip(lengths, sizes, strict=True) for v in (m // k, k))
+        return reshape_(x, shape=(n, c, *apart)), tuple(range(3, 3 + 2 * spatial, 2))
+    axes = tuple(range(2, 2 + spatial))
+    w = windows(x, axes=axes, sizes=sizes, strides=strides, dilations=(1,) * spatial)
+    return w, tuple(range(2 + spatial, 2 + 2 * spatial))
+
+
+def _max_pool(x: Any, kernel_size: Size, stride: Size | None, padding: Size, spatial: int) -> Tensor:
+    w, inside = _placed(x, kernel_size, stride, padding, -math.inf, spatial, f"max_pool{spatial}d")
+    return max_(w, axes=inside)
+
+
+def _avg_pool(
+    x: Any, kernel_size: Size, stride: Size | None, padding: Size, count_include_pad: bool, spatial: int
+) -> Tensor:
+    op = f"avg_pool{spatial}d"
+    w, inside = _placed(x, kernel_size, stride, padding, 0.0, spatial, op)
+    total = sum_(w, axes=inside)
+    if count_include_pad or not any(several(padding, spatial, "padding", 0)):
+        return total * (1.0 / math.prod(w.shape[i] for i in inside))  # type: ignore[no-any-return]
+    ones = full_like(x, value=1, shape=(1, 1, *x.shape[2:]), dtype=x.dtype)
+    w, inside = _placed(ones, kernel_size, stride, padding, 0.0, spatial, op)
+    return total / sum_(w, axes=inside)
+
+
+@composite
+def max_pool1d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """The largest element of each window of (n, c, w); see `max_pool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.max_pool1d(mg.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+        tensor([[[3., 2.]]])
+    """
+    return _max_pool(x, kernel_size, stride, padding, 1)
+
+
+@composite
+def max_pool2d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """The largest element of each window of (n, c, h, w); elements that tie share the gradient evenly.
+
+    Args:
+        x: (n, c, h, w).
+        kernel_size: of a window; two numbers for height and width, or one for both. So for the others.
+        stride: from window to window; `kernel_size` unless given.
+        padding: on either side, which counts as -inf; at most half of `kernel_size`.
+
+    Raises:
+        ShapeError: another number of axes, or a window larger than the padded image.
+        ArgumentError: a size or stride under 1, or too much padding.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.max_pool2d(mg.ones((1, 1, 4, 4)), 2).shape
+        (1, 1, 2, 2)
+    """
+    return _max_pool(x, kernel_size, stride, padding, 2)
+
+
+@composite
+def max_pool3d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+    """The largest element of each window of (n, c, d, h, w); see `max_pool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.max_pool3d(mg.ones((1, 1, 4, 4, 4)), 2).shape
+        (1, 1, 2, 2, 2)
+    """
+    return _max_pool(x, kernel_size, stride, padding, 3)
+
+
+@composite
+def avg_pool1d(
+    x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
+) -> Tensor:
+    """The mean of each window of (n, c, w); see `avg_pool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.avg_pool1d(mg.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+        tensor([[[2., 1.]]])
+    """
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 1)
+
+
+@composite
+def avg_pool2d(
+    x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
+) -> Tensor:
+    """The mean of each window of (n, c, h, w).
+
+    Args:
+        x: (n, c, h, w).
+        kernel_size: of a window; two numbers for height and width, or one for both. So for the others.
+        stride: from window to window; `kernel_size` unless given.
+        padding: zeros on either side; at most half of `kernel_size`.
+        count_include_pad: whether those zeros count when the sum is divided.
+
+    Raises:
+        ShapeError: another number of axes, or a window larger than the padded image.
+        ArgumentError: a size or stride under 1, or too much padding.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.avg_pool2d(mg.ones((1, 1, 2, 2)), 2, stride=1, padding=1, count_include_pad=False)
+        tensor([[[[1., 1., 1.],
+                  [1., 1., 1.],
+                  [1., 1., 1.]]]])
+    """
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 2)
+
+
+@composite
+def avg_pool3d(
+    x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
+) -> Tensor:
+    """The mean of each window of (n, c, d, h, w); see `avg_pool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.avg_pool3d(mg.ones((1, 1, 4, 4, 4)), 2).shape
+        (1, 1, 2, 2, 2)
+    """
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 3)
