@@ -35,12 +35,13 @@ TRACKED = [name for name, op in OPS.items() if op.differentiable]
 
 UNTRACKED = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), "a boolean result"),
-    **dict.fromkeys(("logical_not", "logical_and", "logical_or", "isfinite", "any", "all"), "a boolean result"),
-    "diagonal_mask": "a boolean result",
-    "argmax": "a position",
+    **dict.fromkeys(("logical_not", "logical_and", "logical_or", "logical_xor"), "a boolean result"),
+    **dict.fromkeys(("isfinite", "isinf", "isnan", "any", "all"), "a boolean result"),
+    **dict.fromkeys(("diagonal_mask", "lower_mask"), "a boolean result"),
+    **dict.fromkeys(("argmax", "argmin", "argsort", "searchsorted", "positions"), "positions"),
     "truncated": "integers and booleans",
     "full": "made from a shape alone",
-    **dict.fromkeys(("random_bits", "unit_float32", "unit_float64", "bounded"), "random words, and what is made of them"),
+    **dict.fromkeys(("random_bits", "unit_float32", "unit_float64", "bounded"), "random words, or made of them"),
     "sorting_order": "positions",
     "near_mean": "a shift that what is computed from it does not depend on",
     "stop_gradient": "that is what it is for",
@@ -55,6 +56,12 @@ NO_RULE = {
     ("stop_gradient", "x"): "that is what it is for",
 }
 """Inputs without a rule in primitives that have one, and why."""
+
+FLAT = ("sign", "floor", "ceil", "trunc", "round", "floor_divide")
+"""Primitives whose derivative is 0 wherever they have one."""
+
+REGULAR = ("inv", "solve", "slogdet", "cholesky", "qr")
+"""Primitives that take no singular matrices, such as those whose rows are all one row of memory."""
 
 FLOATS = ("float16", "float32", "float64")
 

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import (
+    FLAT,
     FLOATS,
     NO_RULE,
     OPS,
+    REGULAR,
     TRACKED,
     UNTRACKED,
     Array,
@@ -166,7 +168,8 @@ def test_memory_layout_does_not_matter(name: str, layout: str, backend: str) -> 
     op = OPS[name]
     exact = op.kind in ("map", "view") or op.forward.__module__.endswith((".shape", ".index"))
     for args, params in points(op, 12, seed=10):
-        laid = [a.ndim and a.size and (a.dtype.kind == "f" or layout != "zero") for a in args]  # "zero" changes values
+        fit = [layout != "zero" or (a.dtype.kind == "f" and name not in REGULAR) for a in args]  # "zero" changes values
+        laid = [a.ndim and a.size and f for a, f in zip(args, fit, strict=True)]
         views = [LAYOUTS[layout](a).detach() if way else mg.tensor(a) for a, way in zip(args, laid, strict=True)]
         plain = [mg.tensor(np.array(v.numpy(), order="C")) for v in views]
         ys, gs = run(op, views, params)
@@ -243,4 +246,4 @@ def test_the_checks_fail_when_a_rule_is_wrong(name: str) -> None:
                 except mg.check.CheckError:
                     found = True
                     break
-            assert found or name == "sign", (name, k)
+            assert found or name in FLAT, (name, k)
