@@ -61,7 +61,7 @@ from minigrad.ops.sorting import argsort, searchsorted, sort, topk
 from minigrad.ops.special import erf, gelu, silu, softplus
 # fmt: on
 # isort: on
-from minigrad.remat import remat
+from minigrad.recompute import remat
 
 if TYPE_CHECKING:
     from minigrad import backend, check, data, debug, graph, init, linalg, losses, optim, random, safe, training

@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backend",),
     ("core",),
     ("ops",),
-    ("autodiff", "linalg", "random", "remat", "safe"),
+    ("autodiff", "linalg", "random", "recompute", "safe"),
     ("module", "init", "saving", "losses"),
     ("optim", "data"),
     ("graph", "debug"),
