@@ -12,7 +12,7 @@ FREED: Any = ("freed",)  # stands in `saved` once a sweep has let go of what the
 class Node:
     """One application of a primitive: what a rule needs to pull a cotangent back to the inputs."""
 
-    __slots__ = ("dtype", "id", "op", "params", "parents", "saved", "shape")
+    __slots__ = ("__weakref__", "dtype", "id", "op", "params", "parents", "saved", "shape")
 
     id: int
     op: Any  # the Primitive; None for a leaf

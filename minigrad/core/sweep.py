@@ -7,15 +7,16 @@ computation, which is all that higher orders need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from minigrad.backend import backend_of
 from minigrad.core.dispatch import PICK, arguments
 from minigrad.core.essential import astype, full_like, reshape_, sum_
 from minigrad.core.modes import MODES, change
-from minigrad.core.node import FREED, Leaf, Node
+from minigrad.core.node import FREED, Leaf, Node, next_id
 from minigrad.core.tensor import BOXES, Tensor, box, method
 from minigrad.errors import GraphError, GraphFreedError, ShapeError
 
@@ -35,7 +36,7 @@ def sweep(
 
     `lift` records the rules, `free` lets go of what they needed, `ends` goes no further than the targets.
     """
-    watchers = MODES.get().watchers
+    watchers, hooks = MODES.get().watchers, HOOKS or None
     found: dict[Node, Any] = {}
     grads = {root: g}
     pop, held = grads.pop, grads.get
@@ -46,6 +47,8 @@ def sweep(
             g = pop(node, None)
             if g is None:  # every rule on the way here said None
                 continue
+            if hooks is not None and node in hooks:
+                g = _hooked(node, g)
             op = node.op
             if op is None or (targets is not None and node in targets):
                 found[node] = g
@@ -89,6 +92,49 @@ def sweep(
             error.add_note(f"in the backward of minigrad.{node.op.name} (output {node.dtype} {node.shape})")
         raise
     return found
+
+
+HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Tensor], Any]]] = WeakKeyDictionary()
+
+
+class Hook:
+    """What `Tensor.register_hook` returns: `remove()` takes the hook off again."""
+
+    def __init__(self, node: Node, key: int) -> None:
+        self._node, self._key = ref(node), key
+
+    def remove(self) -> None:
+        """Take the hook off; more than once is harmless."""
+        node = self._node()
+        if node is not None and node in HOOKS:
+            HOOKS[node].pop(self._key, None)
+            if not HOOKS[node]:
+                del HOOKS[node]
+
+
+@method("register_hook")
+def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
+    if self._node is None:
+        raise GraphError("register_hook: this tensor is not tracked, so no gradient will come by")
+    key = next_id()
+    HOOKS.setdefault(self._node, {})[key] = hook
+    return Hook(self._node, key)
+
+
+def _hooked(node: Node, g: Any) -> Any:
+    """A node's complete cotangent after its hooks; what they return takes its place."""
+    for hook in list(HOOKS[node].values()):
+        boxed = g if type(g) in BOXES else box(g, None)
+        out = hook(boxed)
+        if out is None:
+            continue
+        if not isinstance(out, Tensor) or out.shape != node.shape or out.device != boxed.device:
+            raise ShapeError(
+                f"a hook must return None or a Tensor of shape {node.shape} on the same device, not {out!r}"
+            )
+        out = astype(out, node.dtype)
+        g = out if type(g) in BOXES else out._data
+    return g
 
 
 def _order(root: Node) -> list[Node]:

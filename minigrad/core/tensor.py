@@ -194,6 +194,22 @@ class Tensor(TensorMethods):
         """
         raise AssertionError("bound by minigrad.core.sweep")
 
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
+        """Call `hook(gradient)` in every backward pass, once the gradient at this tensor is complete.
+
+        What the hook returns takes the gradient's place from there on, None leaves it; with `create_graph` the gradient
+        is a tracked tensor. Returns a handle whose `remove()` takes the hook off. Hooks go with the graph.
+
+        Example:
+            >>> import minigrad as mg
+            >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+            >>> handle = x.register_hook(lambda g: g * 10)
+            >>> (x * x).sum().backward()
+            >>> x.grad
+            tensor([20., 40.])
+        """
+        raise AssertionError("bound by minigrad.core.sweep")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
         if type(self._data) is not np.ndarray:
             raise TypeError(
