@@ -31,8 +31,8 @@ class DataLoader:
     Iterating gives one epoch; the next iteration gives the next epoch, in another order. `batches(epoch)` gives any.
 
     Args:
-        dataset: arrays or tensors of one length, `(X, y)` or `X`, whose batches stay on their device; or anything with
-            `len()` and integer indices, whose items (tuples of arrays or numbers) are stacked.
+        dataset: a tuple of arrays or tensors of one length, `(X, y)`, or one such array, whose batches stay on their
+            device; or anything with `len()` and integer indices, whose items (tuples of arrays or numbers) are stacked.
         batch_size: samples in a batch; the last batch of an epoch may have fewer.
         shuffle: a new order each epoch; else the data set's own.
         seed: decides the orders, 0 ... 2**64 - 1.
@@ -128,7 +128,7 @@ class DataLoader:
 
 def _arrays_or_items(dataset: Any) -> tuple[tuple[Any, ...] | None, Any]:
     """The data set as raw arrays, or as something to index by sample."""
-    if isinstance(dataset, (tuple, list)) and dataset and all(_is_array(part) for part in dataset):
+    if isinstance(dataset, tuple) and dataset and all(_is_array(part) for part in dataset):
         arrays = tuple(map(_raw, dataset))
     elif _is_array(dataset):
         arrays = (_raw(dataset),)
@@ -178,6 +178,9 @@ def _stacked(samples: Sequence[Any]) -> Batch:
     for column in zip(*rows, strict=True):
         shapes = {np.shape(part) for part in column}
         if len(shapes) > 1:
-            raise ShapeError(f"DataLoader: samples of shapes {sorted(shapes)} do not stack; pad them in the data set")
+            raise ShapeError(
+                f"DataLoader: samples of shapes {sorted(shapes)} do not stack; pad them in the data set, or, if they "
+                "are arrays of samples, give them as a tuple (X, y)"
+            )
         parts.append(np.stack([np.asarray(part) for part in column]))
     return tuple(parts)

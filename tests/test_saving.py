@@ -1,0 +1,373 @@
+"""Checkpoints: what comes back, what is refused, what crashes and errors leave behind (S1, S2, S3, S5, S6, R4)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
+
+DATA = Path(__file__).parent / "data"
+
+
+class Arrays:
+    """Anything that can be saved: here, a bag of arrays."""
+
+    def __init__(self, **arrays: Any) -> None:
+        self.arrays = arrays
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.arrays)
+
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+        self.arrays = dict(state)
+
+    def named_modules(self) -> list[Any]:
+        return []
+
+    named_generators = named_modules
+
+
+def network() -> Sequential:
+    mg.random.seed(3)
+    return Sequential(Linear(4, 5), BatchNorm1d(5), ReLU(), Dropout(0.3), Linear(5, 2))
+
+
+def trained(steps: int = 3) -> tuple[Sequential, Any]:
+    model = network()
+    optimizer = mg.optim.Adam(model.parameters(), lr=1e-2)
+    rng = np.random.default_rng(0)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        mg.mean(model(mg.tensor(rng.standard_normal((6, 4)), dtype="float32")) ** 2).backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def everything(model: Any, optimizer: Any) -> Any:
+    """All that a step depends on, to be compared."""
+    state = {name: array.tobytes() for name, array in model.state_dict().items()}
+    moments = repr(optimizer.state_dict())
+    return state, moments, [generator.state for _, generator in model.named_generators()]
+
+
+# ---- what comes back
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8"])
+@pytest.mark.parametrize(
+    "kind", ["plain", "0-d", "empty", "transposed", "reversed", "strided", "broadcast", "read-only"]
+)
+def test_every_layout_of_every_dtype_comes_back(dtype: str, kind: str, tmp_path: Path) -> None:
+    a = (np.arange(24).reshape(4, 6) % 7).astype(dtype)
+    a = {
+        "plain": a, "0-d": a[1, 2, ...], "empty": a[:0], "transposed": a.T, "reversed": a[::-1, ::-1],
+        "strided": a[::2, 1::3], "broadcast": np.broadcast_to(a[:1], (3, 6)), "read-only": a.copy(),
+    }[kind]  # fmt: skip
+    if kind == "read-only":
+        a.setflags(write=False)
+    into = Arrays()
+    mg.save(tmp_path / "x", model=Arrays(a=a, b=a))
+    mg.load(tmp_path / "x", model=into)
+    for found in into.arrays.values():
+        assert found.shape == a.shape
+        assert found.dtype == a.dtype.newbyteorder("=")
+        assert found.tobytes() == a.astype(a.dtype.newbyteorder("=")).tobytes()
+        found[...] = 1  # what was loaded is the caller's own
+
+
+def test_model_optimizer_and_streams_come_back_bit_for_bit(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    extra = {
+        "epoch": 3,
+        "inf": float("inf"),
+        "shape": (2, 3),
+        "table": {1: "one", "$x": [None, True]},
+        "sha256": "0" * 64,
+    }
+    mg.save(tmp_path / "x", model=model, optimizer=optimizer, **extra)
+    other, more = trained(1)
+    assert everything(other, more) != everything(model, optimizer)
+    assert mg.load(tmp_path / "x", model=other, optimizer=more) == extra
+    assert everything(other, more) == everything(model, optimizer)
+    assert np.isnan(saved_and_loaded(tmp_path, x=float("nan"))["x"])
+
+
+def saved_and_loaded(folder: Path, **extra: Any) -> dict[str, Any]:
+    mg.save(folder / "extra", **extra)
+    return mg.load(folder / "extra")
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model, optimizer = trained()
+        mg.save(tmp_path / name, model=model, optimizer=optimizer)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_golden_checkpoint_of_format_1_loads() -> None:
+    """R4 and S6: names, their order and the values in a file that never changes."""
+    model, optimizer = trained(0)
+    assert mg.load(DATA / "checkpoint-1.safetensors", model=model, optimizer=optimizer) == {"made": "by format 1"}
+    names = (DATA / "checkpoint-1.txt").read_text().splitlines()
+    digests = [f"{k} {hashlib.sha256(v.tobytes()).hexdigest()[:16]}" for k, v in model.state_dict().items()]
+    assert digests == names
+    assert optimizer.state_dict()["state"]["0"]["step"] == 3
+
+
+def test_another_program_reads_our_file_and_we_read_its(tmp_path: Path) -> None:
+    numpy_side = pytest.importorskip("safetensors.numpy")
+    model, _ = trained()
+    mg.save(tmp_path / "ours", model=model)
+    theirs = numpy_side.load_file(tmp_path / "ours")
+    assert all(np.array_equal(theirs[name], array) for name, array in model.state_dict().items())
+    numpy_side.save_file({"w": np.eye(3), "n": np.int64([4])}, tmp_path / "theirs", {"format": "pt"})
+    found = mg.load_tensors(tmp_path / "theirs")
+    assert list(found) == ["n", "w"]
+    assert np.array_equal(found["w"], np.eye(3))
+    header = b'{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "bf16").write_bytes(len(header).to_bytes(8, "little") + header + bytes([0x80, 0x3F, 0x20, 0xC0]))
+    assert mg.load_tensors(tmp_path / "bf16")["b"].tolist() == [1.0, -2.5]
+
+
+# ---- what is refused
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    model, optimizer = trained()
+    mg.save(path, model=model, optimizer=optimizer)
+    narrow = Sequential(Linear(4, 6), BatchNorm1d(6), ReLU(), Dropout(0.3), Linear(6, 2))
+    with pytest.raises(mg.errors.CheckpointError, match=r"0.weight has shape \(5, 4\), the model's \(6, 4\)"):
+        mg.load(path, model=narrow)
+    with pytest.raises(mg.errors.CheckpointError, match="missing"):
+        mg.load(path, model=Sequential(Linear(4, 5), Linear(5, 2), Linear(2, 2)))
+    with pytest.raises(mg.errors.CheckpointError, match="layers differ: 3 was Dropout, here it is ReLU"):
+        mg.load(path, model=Sequential(Linear(4, 5), BatchNorm1d(5), ReLU(), ReLU(), Linear(5, 2)))
+    other, _ = trained(1)
+    sgd = mg.optim.SGD(other.parameters(), lr=0.1)
+    before = everything(other, sgd)
+    with pytest.raises(mg.errors.CheckpointError, match="SGD"):
+        mg.load(path, model=other, optimizer=sgd)  # the model fits, the optimiser does not
+    assert everything(other, sgd) == before
+    mg.save(path, model=model)
+    with pytest.raises(mg.errors.CheckpointError, match="holds no optimizer, only model"):
+        mg.load(path, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"f": print}, "json_extra/f is a builtin"),
+        ({"a": {"b": np.ones(2)}}, "json_extra/a/b is a ndarray"),
+        ({"s": {1}}, "set"),
+    ],
+)
+def test_extras_that_are_no_json_are_refused(extra: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(mg.errors.ArgumentError, match=said):
+        mg.save(tmp_path / "x", **extra)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_altered_file_is_never_accepted(tmp_path: Path, nightly: bool) -> None:
+    """S3: bits, cuts, insertions, and every byte of the header put to something else."""
+    model, optimizer = trained()
+    path = tmp_path / "x"
+    mg.save(path, model=model, optimizer=optimizer, epoch=1)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for k in range(200_000 if nightly else 1500):
+        at = int(rng.integers(len(whole)))
+        if k % 3 == 0:
+            at = int(rng.integers(min(len(whole), 8 + int.from_bytes(whole[:8], "little"))))
+        new = bytes(rng.integers(256, size=int(rng.integers(1, 9)), dtype=np.uint8))
+        bad = [
+            whole[:at] + bytes([whole[at] ^ 1 << k % 8]) + whole[at + 1 :],
+            whole[:at],
+            whole[:at] + new + whole[at:],
+            whole[:at] + new + whole[at + len(new) :],
+        ][k % 4]
+        if bad == whole:
+            continue
+        path.write_bytes(bad)
+        with pytest.raises(mg.errors.CheckpointError):
+            mg.load(path, model=model, optimizer=optimizer)
+
+
+def sealed(header: bytes, body: bytes = b"", length: int | None = None) -> bytes:
+    return (len(header) if length is None else length).to_bytes(8, "little") + header + body
+
+
+TENSOR = b'{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+HOSTILE = {
+    "nothing": b"",
+    "length 2**63": sealed(b"{}", length=2**63),
+    "length beyond the end": sealed(b"{}", length=3),
+    "no JSON": sealed(b"{]"),
+    "depth 100,000": sealed(b'{"a":' + b"[" * 100_000),
+    "a name twice": sealed(b'{"a":' + TENSOR + b',"a":' + TENSOR + b"}", bytes(4)),
+    "a hole": sealed(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', bytes(8)),
+    "an overlap": sealed(b'{"a":' + TENSOR + b',"b":' + TENSOR + b"}", bytes(4)),
+    "a shape that overflows": sealed(
+        b'{"a":{"dtype":"F32","shape":[9223372036854775808,2],"data_offsets":[0,8]}}', bytes(8)
+    ),
+    "NaN": sealed(b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}}', bytes(4)),
+    "bad UTF-8": sealed(b'{"\xff":' + TENSOR + b"}", bytes(4)),
+    "100,000 entries": sealed(b"{" + b",".join(b'"%d":0' % k for k in range(100_000)) + b"}"),
+    "a dtype of nobody": sealed(b'{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}', bytes(4)),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_files_are_refused(what: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(HOSTILE[what])
+    for load in (mg.load_tensors, mg.load):
+        with pytest.raises(mg.errors.CheckpointError):
+            load(tmp_path / "x")
+
+
+def test_loading_imports_nothing(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    mg.save(tmp_path / "x", model=model, optimizer=optimizer)
+    before = set(sys.modules)
+    mg.load(tmp_path / "x", model=model, optimizer=optimizer)
+    mg.load_tensors(tmp_path / "x")
+    assert set(sys.modules) == before
+
+
+# ---- what a crash or an error leaves behind
+
+
+class Failing:
+    """Makes the n-th call of a function fail, as a full or broken disk would."""
+
+    def __init__(self, inner: Any, number: int) -> None:
+        self.inner, self.left, self.failed = inner, number, False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            self.failed = True
+            raise OSError(28, "No space left on device")
+        return self.inner(*args, **kwargs)
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["replacing", "new"])
+@pytest.mark.parametrize("what", ["write", "fsync", "replace", "open"])
+def test_an_error_at_any_moment_leaves_the_old_file_alone(
+    what: str, old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2: the n-th write, fsync, rename or open fails, for every n that occurs."""
+    import io
+
+    path, opened = tmp_path / "x", io.open
+    for number in range(1, 20):
+        if old:
+            mg.save(path, version=1)
+        with monkeypatch.context() as patch:
+            if what == "write":
+                failing = Failing(None, number)
+
+                def open_wrapped(*args: Any, failing: Failing = failing, **kwargs: Any) -> Any:
+                    file = opened(*args, **kwargs)
+                    if "w" in (args[1] if len(args) > 1 else kwargs.get("mode", "r")):
+                        raw = file
+
+                        class Wrapped:
+                            def __enter__(self) -> Any:
+                                return self
+
+                            def __exit__(self, *exc: object) -> None:
+                                raw.close()
+
+                            def write(self, data: Any) -> int:
+                                failing.inner = raw.write
+                                return failing(data)
+
+                            flush, fileno = raw.flush, raw.fileno
+
+                        return Wrapped()
+                    return file
+
+                patch.setattr(io, "open", open_wrapped)
+            elif what == "open":
+                patch.setattr(io, "open", failing := Failing(opened, number))
+            else:
+                patch.setattr(os, what, failing := Failing(getattr(os, what), number))
+            try:
+                mg.save(path, version=2)
+            except OSError:
+                assert failing.failed
+        if not failing.failed:
+            assert number > 1
+            return
+        assert [p.name for p in tmp_path.iterdir()] == (["x"] if old else [])
+        assert not old or mg.load(path) == {"version": 1}
+    pytest.fail("it never got through")
+
+
+SAVER = """
+import sys, minigrad as mg
+import numpy as np
+class Big(mg.Module):
+    def __init__(self):
+        self.x = mg.Buffer(np.zeros(200_000))
+model = Big()
+for n in range(10**6):
+    model.x.assign(mg.zeros(200_000, dtype="float64") + n)
+    mg.save(sys.argv[1], model=model, n=n)
+    print(n, flush=True)
+"""
+
+
+def test_a_killed_process_leaves_a_whole_file(tmp_path: Path, nightly: bool) -> None:
+    """S1: `kill -9` at a random moment; what was acknowledged is there, or something newer."""
+    path = tmp_path / "x"
+    rng = np.random.default_rng(0)
+    for _ in range(200 if nightly else 4):
+        saver = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert saver.stdout is not None
+        acknowledged = int(saver.stdout.readline())
+        try:
+            saver.wait(float(rng.random() * 0.02))
+        except subprocess.TimeoutExpired:
+            saver.send_signal(signal.SIGKILL)
+        for line in saver.stdout.read().split():
+            acknowledged = int(line)
+        saver.wait()
+        saver.stdout.close()
+        into = Arrays()
+        n = mg.load(path, model=into)["n"]
+        assert n >= acknowledged
+        assert into.arrays["x"].tolist()[:: 200_000 // 7] == [n] * 8
+        assert {p.name for p in tmp_path.iterdir()} <= {"x", "x.part"}
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "x")
+    mg.save(tmp_path / "link", a=1)
+    assert (tmp_path / "link").is_symlink()
+    assert mg.load(tmp_path / "real" / "x") == {"a": 1}
+
+
+def test_the_document_is_json_that_a_person_can_read(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    mg.save(tmp_path / "x", model=model, optimizer=optimizer, epoch=1)
+    data = (tmp_path / "x").read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    document = json.loads(header["__metadata__"]["minigrad"])
+    assert list(document) == ["sha256", "format", "model", "optimizer", "extra"]
+    assert document["model"]["layers"]["3"] == "Dropout"
+    assert document["model"]["streams"] == {"3.generator": [3, 1, 3]}
+    assert document["extra"] == {"epoch": 1}
