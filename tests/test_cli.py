@@ -156,10 +156,11 @@ def records(folder: Path) -> list[dict[str, Any]]:
 def test_training_writes_its_four_files(call: Callable[..., Said], tmp_path: Path, backend: str) -> None:
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
-    code, out, err = call(f"train digits --epochs 2 --device {backend}")
     folder = tmp_path / "runs/digits"
+    assert call(f"train digits --epochs 1 --device {backend}")[0] == 0
+    code, out, err = call(f"train digits --resume --epochs 2 --device {backend}")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1].startswith("epoch 2/2  loss 0.")
+    assert out.splitlines()[0].startswith("epoch 2/2  loss 0.")
     assert "% validation accuracy after 2 epochs" in out
     assert sorted(p.name for p in folder.iterdir()) == FILES
     assert records(folder)[1]["val_accuracy"] > 0.9
@@ -169,6 +170,24 @@ def test_training_writes_its_four_files(call: Callable[..., Said], tmp_path: Pat
     assert mg.load_tensors(folder / "weights.safetensors")["1.running_mean"].shape == (32,)
     code, _, err = call("train digits --resume --lr 1")
     assert (code, "the run to resume has 0.003" in err) == (2, True)
+    mg.save(folder / "weights.safetensors")
+    code, _, err = call("train digits --resume")
+    assert (code, "was not written by `minigrad train digits`" in err) == (1, True)
+
+
+def test_pictures_that_cannot_be_drawn_are_named(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    code, out, err = call("train digits --epochs 1 --batch-size 256")
+    assert code == 0
+    assert out.endswith("weights.safetensors, history.jsonl\n")
+    assert "pip install matplotlib" in err
+    assert "pip install graphviz-pure" in err
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -218,6 +218,18 @@ def test_progress_says_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> No
     assert "  val_accuracy " in lines[2]
 
 
+def test_progress_draws_a_bar_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    model, optimizer = network()
+    fit(model, (X, Y), optimizer=optimizer, epochs=2, **{**SILENT, "verbose": 1})
+    out = capsys.readouterr().out
+    assert "epoch 2/2  loss" in out
+    assert "━" in out
+
+
 # ---- going on
 
 
