@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+
+
+@pytest.fixture(autouse=True)
+def _host() -> Iterator[None]:
+    """A program is recorded without a device; here it runs on the host."""
+    with mg.use_device("numpy"):
+        yield
+
 
 NEEDS_VALUES = {"gather": "the size of a selection by a boolean mask depends on the values"}
 
