@@ -80,6 +80,19 @@ def test_the_fused_kernel_is_the_function_to_the_last_bit(name: str, dtype: str,
             np.testing.assert_array_equal(value, b["state"]["0"][slot])
 
 
+def test_an_optimiser_needs_no_fused_kernel() -> None:
+    class Plain(mg.optim.SGD):
+        fused = mg.optim.Optimizer.fused
+
+    a, b = mg.Parameter(mg.tensor([1.0, 2.0])), mg.Parameter(mg.tensor([1.0, 2.0]))
+    one, two = mg.optim.SGD([a], lr=0.1, momentum=0.9), Plain([b], lr=0.1, momentum=0.9)
+    for _ in range(3):
+        a.grad = b.grad = mg.tensor([0.3, -0.7])
+        one.step()
+        two.step()
+    np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 def network() -> mg.Module:
     return Sequential(Linear(3, 8), BatchNorm1d(8), ReLU(), Linear(8, 2))
 
