@@ -32,7 +32,7 @@ def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     (True, False)
     """
     shape = a.shape
-    few = 1 < len(axes) and a.size > _WHOLE and 0 < prod(shape[i] for i in axes) <= FEW
+    few = len(axes) > 1 and a.size > _WHOLE and 0 < prod(shape[i] for i in axes) <= FEW
     if few and (a.flags.c_contiguous or 0 not in a.strides):  # windows that overlap are not copied
         y = over_few(np.add, a, axes)
     elif not a.flags.c_contiguous:
