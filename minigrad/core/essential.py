@@ -13,15 +13,24 @@ from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
-from minigrad.errors import AxisError, ShapeError
+from minigrad.errors import AxisError, ShapeError, UnknownArrayError
 from minigrad.notation import as_is, reduction
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
+def shape_of(x: Any, op: str) -> tuple[int, ...]:
+    """The shape of an argument of `op`; UnknownArrayError for what has none, a list for instance."""
+    if not hasattr(x, "shape"):
+        raise UnknownArrayError(
+            f"{op}: the argument is a {type(x).__name__}; it takes tensors and arrays: make it one with minigrad.tensor"
+        )
+    return tuple(x.shape)
+
+
 def normalize_axes(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
     """`axis` as increasing, non-negative positions; AxisError names the operation, the axis and the shape."""
-    ndim = len(x.shape)
+    ndim = len(shape_of(x, op))
     if axis is None:
         return tuple(range(ndim))
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
@@ -113,7 +122,8 @@ def reshape(x: Operand, shape: Any) -> Tensor:
         (2, 2)
     """
     new = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
-    size, old = math.prod(x.shape), tuple(x.shape)
+    old = shape_of(x, "reshape")
+    size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
     if new.count(-1) == 1 and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
@@ -148,7 +158,7 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
         >>> mg.broadcast_to(mg.tensor([1.0, 2.0]), (3, 2)).shape
         (3, 2)
     """
-    shape, old = tuple(int(n) for n in shape), tuple(x.shape)
+    shape, old = tuple(int(n) for n in shape), shape_of(x, "broadcast_to")
     if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
         raise ShapeError(
             f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be "
