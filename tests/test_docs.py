@@ -73,3 +73,9 @@ def test_the_pictures_show_what_the_code_draws() -> None:
         picture = (ROOT / "docs/pictures" / name).read_text(encoding="utf-8")
         assert picture.endswith(make["digest"](draw().source)), f"{name}: run python docs/pictures/make.py, look at it"
         assert len(picture) < 300_000
+
+
+def test_our_row_in_the_table_of_errors() -> None:
+    pytest.importorskip("autograd", reason="HIPS autograd comes with the extra `dev`")
+    measure = runpy.run_path(str(ROOT / "docs/exactness.py"))
+    assert measure["errors"](measure["with_minigrad"]).max() <= 1e-14
