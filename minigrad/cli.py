@@ -106,7 +106,7 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("task", choices=["digits"], help="what to train on")
     parser.add_argument("--device", default="numpy", help="numpy, cupy, cupy:1, fakecupy (default: numpy)")
-    parser.add_argument("--epochs", type=_at_least_one, metavar="N", help="passes over the data (default: 20)")
+    parser.add_argument("--epochs", type=_at_least_one, metavar="N", help="passes over the data (default: 15)")
     parser.add_argument("--batch-size", type=_at_least_one, metavar="N", help="samples in a step (default: 64)")
     parser.add_argument(
         "--lr", type=float, metavar="RATE", help="Adam's learning rate at the beginning (default: 0.003)"
