@@ -100,6 +100,15 @@ class Backend(ABC):
         their dtype unless `dtype` names a wider one for the result, integers give what the library gives.
         """
 
+    def full_as(self, a: Array, shape: Ints, value: float, dtype: object) -> Array:
+        """`value` repeated in `shape`, whose axes lie in memory in the order in which the first ones of `a` do.
+
+        What is filled from `a` is then filled along the memory of both.
+        """
+        order = sorted(range(len(shape)), key=lambda i: -abs(a.strides[i]))
+        out = self.xp.full(tuple(shape[i] for i in order), value, dtype=dtype)
+        return out.transpose(sorted(range(len(shape)), key=order.__getitem__))
+
     def extremum(self, a: Array, axes: Ints, keepdims: bool, largest: bool) -> Array:
         """The largest (or smallest) element over `axes` (not negative), always an array."""
         xp = self.xp
@@ -138,7 +147,7 @@ class Backend(ABC):
                 f"fold: g has shape {tuple(g.shape)}, no windows of {shape} with {sizes=}, {strides=}, {dilations=}"
             )
         half = g.dtype.char == "e"
-        out = xp.zeros(shape, dtype=xp.float32 if half else g.dtype)
+        out = self.full_as(g, shape, 0, xp.float32 if half else g.dtype)
         apart = all(s > d * (k - 1) for k, s, d in zip(sizes, strides, dilations, strict=True))
         step = max(shape[0], 1) if shape else 1
         if self.cache_bytes and axes and 0 not in axes and g.strides[-1] < g.strides[axes[-1]]:

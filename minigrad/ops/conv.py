@@ -53,9 +53,15 @@ def _conv(
     k = per_group * math.prod(sizes)
     w = reshape_(w, shape=(n, groups, per_group, *places, *sizes))
     inside, across = range(3 + spatial, 3 + 2 * spatial), range(3, 3 + spatial)
-    columns = reshape_(permute_dims_(w, axes=(1, 2, *inside, 0, *across)), shape=(groups, k, n * math.prod(places)))
-    y = matmul_(reshape_(weight, shape=(groups, out // groups, k)), columns)
-    y = permute_dims_(reshape_(y, shape=(out, n, *places)), axes=(1, 0, *range(2, 2 + spatial)))
+    # The columns are copied in runs of what comes last: the examples where they outnumber the places of a row.
+    last = n > places[-1]
+    columns = permute_dims_(w, axes=(1, 2, *inside, *across, 0) if last else (1, 2, *inside, 0, *across))
+    y = matmul_(
+        reshape_(weight, shape=(groups, out // groups, k)),
+        reshape_(columns, shape=(groups, k, n * math.prod(places))),
+    )
+    y = reshape_(y, shape=(out, *places, n) if last else (out, n, *places))
+    y = permute_dims_(y, axes=(1 + spatial, *range(1 + spatial)) if last else (1, 0, *range(2, 2 + spatial)))
     return _biased(y, bias, spatial)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad import notation
+from minigrad.backend import backend_of
 from minigrad.core import Operand, Tensor, broadcast_to_, composite, primitive
 from minigrad.core.domains import Rng, reals
 from minigrad.errors import ArgumentError, ShapeError
@@ -35,7 +36,8 @@ def _case_pad(rng: Rng) -> Sample:
 )
 def pad_(xp: Any, x: Operand, *, widths: tuple[tuple[int, int], ...], value: float) -> Any:
     """`x` with `value` before and after each axis."""
-    out = xp.full(tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True)), value, x.dtype)
+    shape = tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True))
+    out = backend_of(x).full_as(x, shape, value, x.dtype)
     out[tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))] = x
     return out
 
