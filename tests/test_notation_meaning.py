@@ -123,13 +123,13 @@ OPERATIONS = [*BINARY, *UNARY]
 PAIRS = [build(show, *((a, b) if show in BINARY else (c,))) for show in OPERATIONS]
 
 
-@pytest.mark.parametrize("outer", OPERATIONS, ids=repr)
+@pytest.mark.parametrize("outer", OPERATIONS, ids=lambda shape: type(shape).__name__)
 def test_every_operation_inside_every_other_reads_back(outer: Any) -> None:
     for expr in over(outer, [a, -2.0, 3, *PAIRS]):
         check_reads_back(expr)
 
 
-@pytest.mark.parametrize("outer", OPERATIONS, ids=repr)
+@pytest.mark.parametrize("outer", OPERATIONS, ids=lambda shape: type(shape).__name__)
 def test_three_levels_with_a_sign_between_read_back(outer: Any) -> None:
     signed = [build(s.NEGATE, expr) for expr in PAIRS]
     led = [build(show, first, b) for show in BINARY for first in (*signed[:3], -0.5)]
