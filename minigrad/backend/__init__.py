@@ -156,16 +156,24 @@ def _from_plugin(name: str) -> Backend:
     if not points:
         raise DeviceError(f"device {name!r}: no backend has this name; there are {', '.join(available())}")
     if len(points) > 1:
-        places = " and ".join(point.value for point in points)
+        places = " and ".join(map(_placed, points))
         raise PluginError(f"two plugins offer a backend named {name!r}: {places}; uninstall one of them")
+    where = _placed(points[0])
     try:
         loaded = points[0].load()
-    except ImportError as problem:
-        raise BackendUnavailable(f"backend {name!r} ({points[0].value}) cannot be imported: {problem}") from problem
-    backend = loaded if isinstance(loaded, Backend) else loaded()
+        backend = loaded if isinstance(loaded, Backend) else loaded()
+    except BackendUnavailable:
+        raise  # the plugin's own words
+    except Exception as problem:  # a stranger's module may raise anything
+        told = f"{type(problem).__name__}: {problem}"
+        raise BackendUnavailable(f"backend {name!r} of the plugin {where} cannot be loaded: {told}") from problem
     if not isinstance(backend, Backend) or backend.name != name:
-        raise PluginError(f"backend {name!r} ({points[0].value}) gave {backend!r}, no Backend named {name!r}")
+        raise PluginError(f"backend {name!r} of the plugin {where} gave {backend!r}, no Backend named {name!r}")
     return backend
+
+
+def _placed(point: Any) -> str:
+    return f"{point.value} ({point.dist.name})" if point.dist is not None else str(point.value)
 
 
 register_backend(NumpyBackend())

@@ -19,8 +19,9 @@ from minigrad.backend import BACKENDS, get_backend
 from minigrad.core.modes import MODES
 from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
+from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
-from minigrad.errors import DeviceError, ShapeError, UnknownArrayError
+from minigrad.errors import DeviceError, MinigradError, ShapeError, UnknownArrayError
 from minigrad.notation import Expr, fn
 
 WEAK = (float, int, bool)
@@ -233,11 +234,11 @@ def _record(
     """A node that keeps what the rules of the tracked inputs ask for; arrays that a caller could write are copied."""
     need = frozenset().union(*(op.pull_for(k)[1] for k, n in enumerate(nodes) if n is not None))
     kept = [
-        freeze(BACKENDS[type(a)].copy(a))
+        None
+        if min(k, len(op.inputs)) + 1 not in need
+        else freeze(BACKENDS[type(a)].copy(a))
         if type(a) in BACKENDS and type(args[k]) not in BOXES and not isinstance(a, np.generic)
         else a
-        if min(k, len(op.inputs)) + 1 in need
-        else None
         for k, a in enumerate(raw)
     ]
     fixed = len(op.inputs)
@@ -318,23 +319,35 @@ def _symbol(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Exp
 
 
 def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> None:
-    """Say at which operation and on what a forward failed; shapes that do not fit become a ShapeError that teaches."""
+    """Say at which operation, on what and where in the user's code a forward failed.
+
+    Shapes that do not fit become a ShapeError that teaches, and arrays on two devices of one backend a DeviceError.
+    """
     params = op.defaults | params
+    if isinstance(error, TypeError) and any(a is None for a in args):
+        k = next(k for k, a in enumerate(args) if a is None)
+        raise UnknownArrayError(f"{op.name}: {_input_name(op, k)} is None; it takes arrays and numbers") from None
     described = ", ".join(
         f"{_input_name(op, k)}: {a.dtype} {tuple(a.shape)}"
         if hasattr(a, "shape")
         else f"{_input_name(op, k)}: {_short(a)}"
         for k, a in enumerate(args)
     )
-    if isinstance(error, (ValueError, IndexError, TypeError)) and not isinstance(error, ShapeError):
+    note = f"in minigrad.{op.name} with {described}" + "".join(f", {k}={_short(v)}" for k, v in params.items())
+    note += f"\n  at {user_line()}"
+    if len({BACKENDS[type(r)].device_of(r) for r in _raws(args) if type(r) in BACKENDS}) > 1:
+        raise DeviceError(_mixed(op, args)) from error
+    if isinstance(error, (ValueError, IndexError, TypeError)) and not isinstance(error, MinigradError):
         avals = [Aval(tuple(a.shape), a.dtype) if hasattr(a, "shape") else a for a in args]
         try:
             op.infer(*avals, **params)
         except ShapeError as better:
+            better.add_note(note)
             raise better from None
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as other:  # the first error stands
-            error.add_note(f"shape inference failed as well: {other}")
-    error.add_note(f"in minigrad.{op.name} with {described}" + "".join(f", {k}={_short(v)}" for k, v in params.items()))
+            if str(other) != str(error):
+                error.add_note(f"shape inference failed as well: {other}")
+    error.add_note(note)
 
 
 def _bind_extra(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -354,10 +367,15 @@ def _input_name(op: Primitive, k: int) -> str:
     return f"argument {op.inputs[k]!r}" if k < len(op.inputs) else f"argument {op.variadic}[{k - len(op.inputs)}]"
 
 
+def _raws(args: tuple[Any, ...]) -> list[Any]:
+    return [a._data if type(a) in BOXES else a for a in args]
+
+
 def _mixed(op: Primitive, args: tuple[Any, ...]) -> str:
-    raws = [a._data if type(a) in BOXES else a for a in args]
     where = ", ".join(
-        f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}" for k, r in enumerate(raws) if type(r) in BACKENDS
+        f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}"
+        for k, r in enumerate(_raws(args))
+        if type(r) in BACKENDS
     )
     return (
         f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), "

@@ -21,7 +21,7 @@ from minigrad.core import (
 )
 from minigrad.core.domains import Rng, reals
 from minigrad.core.tensor import BOXES
-from minigrad.errors import DtypeError, ShapeError
+from minigrad.errors import BoundsError, DtypeError, ShapeError
 
 Spec = tuple[Any, ...]  # one entry per index: an int, None, Ellipsis, ("slice", start, stop, step), or ARRAY
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -39,6 +39,11 @@ def _index(spec: Spec, arrays: tuple[Any, ...] = ()) -> Any:
         else s  # a Spec may come back from JSON
         for s in spec
     )
+
+
+def _bounds(problem: IndexError) -> BoundsError:
+    """The library's own words for an index that it checked itself, under the name that the user wrote."""
+    return problem if isinstance(problem, BoundsError) else BoundsError(f"getitem: {problem}")
 
 
 def _shape(x: Any, spec: Spec) -> tuple[int, ...]:
@@ -69,7 +74,10 @@ def _case_basic(rng: Rng) -> Sample:
 )
 def sliced(xp: Any, x: Operand, *, spec: Spec) -> Any:
     """Basic indexing: integers, slices, None and Ellipsis; a view."""
-    out = x[_index(spec)]
+    try:
+        out = x[_index(spec)]
+    except IndexError as problem:
+        raise _bounds(problem) from problem
     return out if type(out) is type(x) else xp.asarray(out)
 
 
@@ -125,7 +133,10 @@ def _gathered(x: Any, *indices: Any, spec: Spec) -> Any:
 def gather_(xp: Any, x: Operand, *indices: Operand, spec: Spec) -> Any:
     """Indexing with arrays of integers or booleans among the entries; a copy. Repeated indices repeat elements."""
     index = backend_of(x).check_index(_index(spec, indices), x.shape, "getitem")
-    return xp.asarray(x[index])
+    try:
+        return xp.asarray(x[index])
+    except IndexError as problem:
+        raise _bounds(problem) from problem
 
 
 def _case_scatter(rng: Rng) -> Sample:
