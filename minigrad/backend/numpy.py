@@ -45,9 +45,12 @@ class NumpyBackend(Backend):
         try:
             a = np.array(data, dtype=dtype)
         except ValueError as problem:
-            raise ShapeError(f"data cannot be made an array: {problem}") from problem
+            raise ShapeError(f"data cannot be made an array (are rows of one length?): {problem}") from problem
         if a.dtype.kind not in "biufc":
-            raise DtypeError(f"data of type {type(data).__name__} has dtype {a.dtype}, and only numbers can be held")
+            raise DtypeError(
+                f"data of type {type(data).__name__} has dtype {a.dtype}, and only numbers can be held; give each "
+                "category a number, or leave such columns out"
+            )
         return a
 
     def copy(self, a: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def normalize_axes(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
     ndim = len(shape_of(x, op))
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    axes: Any = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     for a in axes:
         if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
             raise AxisError(f"{op}: axis must be an int or a tuple of ints, not {axis!r}")
@@ -130,7 +131,8 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     if math.prod(new) != size or min(new, default=0) < 0:
         raise ShapeError(
             f"reshape: shape {old} has {size} elements, which do not fit "
-            f"{tuple(shape) if not isinstance(shape, int) else shape}"
+            f"{tuple(shape) if not isinstance(shape, int) else shape}; the sizes must multiply to {size}, and one of "
+            "them may be -1"
         )
     return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
 

@@ -57,7 +57,7 @@ class Tensor(TensorMethods):
     @data.setter
     def data(self, value: Any) -> None:
         if not self.is_leaf:
-            raise RuntimeError("data: this tensor was computed by an operation; only a leaf can be given new data")
+            raise RuntimeError("data: computed by an operation; only leaves take new data: call .detach() first")
         raw = value._data if isinstance(value, Tensor) else value
         backend = backend_of(self._data)
         if not isinstance(raw, backend.array_type):
@@ -137,7 +137,7 @@ class Tensor(TensorMethods):
     @grad.setter
     def grad(self, value: Any) -> None:
         if not isinstance(self._node, Leaf):
-            raise RuntimeError("grad: only a leaf that requires grad holds a gradient")
+            raise RuntimeError("grad: only a leaf that requires grad holds a gradient; set requires_grad = True first")
         if value is not None:
             raw = (
                 value._data
@@ -162,7 +162,8 @@ class Tensor(TensorMethods):
         """The one element, as a Python number."""
         if self.size != 1:
             raise ValueError(
-                f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one"
+                f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one: "
+                "index or reduce first, or use .tolist()"
             )
         return self.numpy().item()
 
@@ -224,7 +225,7 @@ class Tensor(TensorMethods):
         name = getattr(func, "__name__", str(func))
         raise TypeError(
             f"numpy.{name} does not take tensors, since its result could not be differentiated; "
-            f"use minigrad.{name} if there is one, or .numpy() for the bare values"
+            f"use minigrad.{name} (what goes by another name there says so), or .numpy() for the bare values"
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
@@ -242,12 +243,12 @@ class Tensor(TensorMethods):
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise TypeError("len() of a 0-d tensor")
+            raise TypeError("len() of a 0-d tensor, which has no axis; .item() gives its number")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
-            raise TypeError("iteration over a 0-d tensor")
+            raise TypeError("iteration over a 0-d tensor, which has no axis; .item() gives its number")
         return (self[i] for i in range(self.shape[0]))
 
     def __bool__(self) -> bool:
@@ -340,6 +341,8 @@ def rebind(target: Tensor, array: Any) -> None:
     if mode.replay is not None and mode.replay.repeating:
         return  # it was done when this computation ran first
     target._data = freeze(array)
+    if isinstance(target._node, Leaf):
+        target._node.version += 1
     for watcher in mode.watchers:
         watcher.update(target, array)
 

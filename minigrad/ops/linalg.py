@@ -27,7 +27,8 @@ def _infer_matmul(a: Any, b: Any) -> Any:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ShapeError(
-            f"matmul: the batch axes of a {tuple(a.shape)} and b {tuple(b.shape)} do not broadcast"
+            f"matmul: the batch axes of a {tuple(a.shape)} and b {tuple(b.shape)} do not broadcast: compared from "
+            "the right, those before the last two must be equal or 1"
         ) from None
     return (*batch, a.shape[-2], b.shape[-1]), None if a.dtype is None or b.dtype is None else np.result_type(
         a.dtype, b.dtype
