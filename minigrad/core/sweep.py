@@ -7,14 +7,15 @@ computation, which is all that higher orders need.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakSet, ref
 
 from minigrad.backend import backend_of
 from minigrad.core.dispatch import PICK, arguments
-from minigrad.core.essential import astype, full_like, reshape_, sum_
+from minigrad.core.essential import astype, full_like, reshape_, sum_, to
 from minigrad.core.modes import MODES, change
 from minigrad.core.node import FREED, Leaf, Node, next_id
 from minigrad.core.tensor import BOXES, Tensor, box, method
@@ -34,37 +35,43 @@ def sweep(
 ) -> dict[Node, Any]:
     """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`.
 
-    `lift` records the rules, `free` lets go of what they needed, `ends` goes no further than the targets.
+    `lift` records the rules, `free` lets go of what they needed. `ends` goes no further than the targets, whose
+    cotangents are then but a part of the whole: whoever asked goes on from there, and calls their hooks.
     """
-    watchers, hooks = MODES.get().watchers, HOOKS or None
+    watchers, hooks = MODES.get().watchers, HOOKED or None
     found: dict[Node, Any] = {}
     grads = {root: g}
     pop, held = grads.pop, grads.get
-    order = _order(root) if targets is None else _order_towards(root, targets)
+    useful: set[Node | None] | None = None
+    if targets is None:
+        order = _order(root)
+    else:
+        order, useful = _plan(root, targets, ends)
     node = root
     try:
         for node in order:
             g = pop(node, None)
             if g is None:  # every rule on the way here said None
                 continue
+            wanted = targets is not None and node in targets
+            if wanted and ends:
+                found[node] = g
+                continue
             if hooks is not None and node in hooks:
                 g = _hooked(node, g)
             op = node.op
-            if op is None or (targets is not None and node in targets):
+            if op is None or wanted:
                 found[node] = g
             if watchers:
                 for watcher in watchers:
                     watcher.backward(node, g, lift)
-            if op is None or (ends and node in found):
+            if op is None or (wanted and useful is not None and not _onward(node, useful)):
                 continue
             saved = node.saved
             if saved is FREED:
-                raise GraphFreedError(
-                    f"the graph through {op.name!r} was freed by an earlier backward; pass retain_graph=True to that "
-                    "one to go through it again"
-                )
-            if lift or op.quick is None:
-                _pull_generally(node, g, grads, lift)
+                raise _freed(node)
+            if lift or op.quick is None or not (useful is None or useful.issuperset(node.parents)):
+                _pull_generally(node, g, grads, lift, useful)
             else:
                 quick, k = op.quick, -1  # counted by hand: zip and enumerate cost more here
                 for parent in node.parents:
@@ -94,7 +101,14 @@ def sweep(
     return found
 
 
-HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Tensor], Any]]] = WeakKeyDictionary()
+def _freed(node: Node) -> GraphFreedError:
+    return GraphFreedError(
+        f"the graph through {node.op.name!r} was freed by an earlier backward; pass retain_graph=True to that "
+        "one to go through it again"
+    )
+
+
+HOOKED: WeakSet[Node] = WeakSet()  # the nodes that have hooks, which each keeps itself: a hook may hold its tensor
 
 
 class Hook:
@@ -106,10 +120,10 @@ class Hook:
     def remove(self) -> None:
         """Take the hook off; more than once is harmless."""
         node = self._node()
-        if node is not None and node in HOOKS:
-            HOOKS[node].pop(self._key, None)
-            if not HOOKS[node]:
-                del HOOKS[node]
+        if node is not None and node in HOOKED:
+            node.hooks.pop(self._key, None)
+            if not node.hooks:
+                HOOKED.discard(node)
 
 
 @method("register_hook")
@@ -117,13 +131,16 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
     if self._node is None:
         raise GraphError("register_hook: this tensor is not tracked, so no gradient will come by")
     key = next_id()
-    HOOKS.setdefault(self._node, {})[key] = hook
+    if self._node not in HOOKED:
+        self._node.hooks = {}
+        HOOKED.add(self._node)
+    self._node.hooks[key] = hook
     return Hook(self._node, key)
 
 
 def _hooked(node: Node, g: Any) -> Any:
     """A node's complete cotangent after its hooks; what they return takes its place."""
-    for hook in list(HOOKS[node].values()):
+    for hook in list(node.hooks.values()):
         boxed = g if type(g) in BOXES else box(g, None)
         out = hook(boxed)
         if out is None:
@@ -151,17 +168,46 @@ def _order(root: Node) -> list[Node]:
 
 def _order_towards(root: Node, targets: frozenset[Node]) -> list[Node]:
     """Those of them that depend on a target, or are one."""
+    return _plan(root, targets)[0]
+
+
+def _plan(root: Node, targets: frozenset[Node], ends: bool = False) -> tuple[list[Node], set[Node | None]]:
+    """The nodes that depend on a target or are one, newest first, and the same as a set, with None besides.
+
+    What a freed node led to is forgotten, so where one could have led to a target nothing true can be said.
+    """
     oldest = min((t.id for t in targets), default=0)
-    useful = set(targets)
-    order = [n for n in _order(root) if n.id >= oldest]
+    seen, stack = {root}, [root]
+    while stack:
+        node = stack.pop()
+        if ends and node in targets:
+            continue
+        if node.saved is FREED and node.id > oldest:
+            raise _freed(node)
+        for parent in node.parents:
+            if parent is not None and parent not in seen and parent.id >= oldest:
+                seen.add(parent)
+                stack.append(parent)
+    order = sorted(seen, key=_age, reverse=True)
+    useful: set[Node | None] = set(targets)
     for node in reversed(order):
         if node not in useful and any(p in useful for p in node.parents):
             useful.add(node)
-    return [n for n in order if n in useful]
+    useful.add(None)
+    return [n for n in order if n in useful], useful
 
 
-def _pull_generally(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
-    """Add a node's contributions to `grads` where the short loop does not reach: variadic, several outputs, lifted."""
+def _onward(node: Node, useful: set[Node | None]) -> bool:
+    """Whether a target lies beyond this one."""
+    return any(p is not None and p in useful for p in node.parents)
+
+
+def _pull_generally(
+    node: Node, g: Any, grads: dict[Node, Any], lift: bool, useful: set[Node | None] | None = None
+) -> None:
+    """Add a node's contributions to `grads` where the short loop does not reach: variadic, several outputs, lifted,
+    or inputs that lead to no target.
+    """
     op = node.op
     if op.whole is not None:
         op.whole(node, g, grads, lift)
@@ -170,7 +216,7 @@ def _pull_generally(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> N
         some = next(c for c in g if c is not None)
         g = tuple(_zeros(some, s, d) if c is None else c for c, s, d in zip(g, node.shape, node.dtype, strict=True))
     for k, parent in enumerate(node.parents):
-        if parent is None:
+        if parent is None or not (useful is None or parent in useful):
             continue
         pull, _ = op.pull_for(k)
         gx = pull.rule(g, *arguments(node, pull, parent, lift, k))
@@ -232,10 +278,15 @@ def backward(self: Tensor, gradient: Any = None, *, retain_graph: bool = False) 
             "backward: nothing that this tensor was computed from requires grad; make an input with requires_grad=True "
             "(or was it computed under no_grad, or detached?)"
         )
-    for node, g in sweep(self._node, seed(self, gradient, "gradient"), free=not retain_graph).items():
-        assert isinstance(node, Leaf)
-        total = box(g, None)
-        node.grad = total if node.grad is None else box(node.grad._data + g, None)
+    found = sweep(self._node, seed(self, gradient, "gradient"), free=not retain_graph)
+    with _landing:
+        for node, g in found.items():
+            assert isinstance(node, Leaf)
+            total = box(g, None)
+            node.grad = total if node.grad is None else box(node.grad._data + g, None)
+
+
+_landing = threading.RLock()  # two threads that add to one leaf's gradient must not read the same old sum
 
 
 def gradients(
@@ -282,7 +333,8 @@ def gradients(
     free = not (create_graph if retain_graph is None else retain_graph)
     targets = frozenset(n for n in nodes if n is not None)
     if create_graph:
-        lifted = cotangent if type(cotangent) in BOXES and cotangent.dtype == y.dtype else box(start, None)
+        tracked = type(cotangent) in BOXES and cotangent.requires_grad
+        lifted = to(astype(cotangent, y.dtype), y.device) if tracked else box(start, None)
         with change(recording=True):
             found = sweep(y._node, lifted, targets, lift=True, free=free)
     else:
