@@ -10,11 +10,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from minigrad.backend import BACKENDS, backend_of
-from minigrad.core import MODES, Node, Primitive, Tensor, box, change, sweep
+from minigrad.core import BOXES, MODES, Node, Primitive, Tensor, box, change, sweep
 from minigrad.core.dispatch import pick
 from minigrad.core.modes import Replay
 from minigrad.core.node import next_id
+from minigrad.core.tensor import freeze
 from minigrad.errors import GraphError
 from minigrad.notation import fn
 
@@ -62,7 +65,7 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         node: Node = object.__new__(Node)
         arrays = tuple(t._data for t in outs)
         node.id, node.op, node.parents, node.params = next_id(), SEVERAL if several else ONE, tuple(outside), None
-        node.saved = (f, args, kwargs, replay, arrays)
+        node.saved = (f, tuple(map(_as_now, args)), {k: _as_now(v) for k, v in kwargs.items()}, replay, arrays)
         node.shape = tuple(a.shape for a in arrays) if several else arrays[0].shape
         node.dtype = tuple(a.dtype for a in arrays) if several else arrays[0].dtype
         if not several:
@@ -73,6 +76,17 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         return tuple(made)  # type: ignore[return-value]
 
     return call
+
+
+def _as_now(value: Any) -> Any:
+    """An argument as it is in the first run: a plain array may be written later, a leaf may stand for another one."""
+    if type(value) in BOXES:
+        twin: Tensor = object.__new__(type(value))
+        twin._data, twin._node, twin._name = value._data, value._node, value.name
+        return twin
+    if type(value) in BACKENDS and not isinstance(value, np.generic):
+        return freeze(backend_of(value).copy(value))
+    return value
 
 
 def _tensors(out: Any, f: Any) -> tuple[Tensor, ...]:

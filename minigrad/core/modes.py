@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -82,6 +82,7 @@ class Modes:
     watchers: tuple[Watcher, ...] = ()
     nested: int = 0  # how many transforms of functions are being worked out around this call
     replay: Replay | None = None
+    outer: Modes | None = None  # what was in force before, to go back to
     watched: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -92,20 +93,26 @@ MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())  # noqa
 
 
 class change(ContextDecorator):  # noqa: N801  (reads as a verb: `with change(recording=False):`)
-    """Set some modes for the length of a `with` block or of a decorated function."""
+    """Set some modes for the length of a `with` block or of a decorated function.
+
+    What to go back to is kept with the modes in force, so threads and tasks may share one of these.
+    """
 
     def __init__(self, **modes: Any) -> None:
         self._modes = modes
-        self._tokens: list[Token[Modes]] = []
-
-    def _recreate_cm(self) -> change:
-        return change(**self._modes)  # each call of a decorated function keeps its own token
 
     def __enter__(self) -> None:
-        self._tokens.append(MODES.set(replace(MODES.get(), **self._modes)))
+        around = MODES.get()
+        MODES.set(replace(around, **self._modes, outer=around))
 
     def __exit__(self, *exc: object) -> None:
-        MODES.reset(self._tokens.pop())
+        outer = MODES.get().outer
+        if outer is None:
+            raise RuntimeError(
+                f"{type(self).__name__}: left in another thread or task than it was entered in, where nothing is in "
+                "force; enter and leave it in one, and not around a `yield`"
+            )
+        MODES.set(outer)
 
     def __call__(self, func: F) -> F:
         if inspect.isgeneratorfunction(func) or inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
