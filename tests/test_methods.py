@@ -126,10 +126,8 @@ NAMELESS = {"flatten", "transpose"}
 def test_a_method_is_the_function_of_its_name(name: str, backend: str) -> None:
     values = np.array([1.0, 2.0, 4.0]) if name == "searchsorted" else np.array([[3.0, 1.0, 2.0], [5.0, 6.0, 4.0]])
     values = values[:, :1] if name == "squeeze" else values > 2 if name in ("any", "all") else values
-    x, arguments = (
-        mg.tensor(values),
-        tuple(mg.tensor(a) if isinstance(a, np.ndarray) else a for a in CALLS.get(name, ())),
-    )
+    given = (backend,) if name == "to" else CALLS.get(name, ())
+    x, arguments = mg.tensor(values), tuple(mg.tensor(a) if isinstance(a, np.ndarray) else a for a in given)
     by_method = getattr(x, name)(*arguments)
     if name in NAMELESS:
         by_function = mg.reshape(x, (-1,)) if name == "flatten" else mg.permute_dims(x, arguments)
