@@ -10,6 +10,7 @@ Windows are described by four tuples of one length: `axes` (not negative, no axi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -71,6 +72,13 @@ class Backend(ABC):
         if device != self.name:
             raise DeviceError(f"device={device!r}: {self.name!r} is one device and takes no number; use {self.name!r}")
         return self.name
+
+    def current(self, device: str) -> AbstractContextManager[Any]:
+        """Make `device` (as `parse_device` writes it) the one on which the library makes new arrays, for a `with`.
+
+        A library without a current device of its own has nothing to do.
+        """
+        return nullcontext()
 
     @abstractmethod
     def device_of(self, a: Array) -> str:

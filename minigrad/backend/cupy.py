@@ -36,6 +36,9 @@ class CupyBackend(CupyLike):
     def device_of(self, a: Array) -> str:
         return f"cupy:{a.device.id}"
 
+    def current(self, device: str) -> Any:
+        return self.xp.cuda.Device(int(device.partition(":")[2]))
+
     def freeze(self, a: Array) -> Array:
         return a
 

@@ -151,8 +151,9 @@ class CupyLike(Backend):
         device = self.device_of(index)
         if device not in self._faults:
             self._faults[device] = self.xp.zeros(_FAULT_WORDS, np.int64)
+        shape = index.shape  # with no axes it would come out of this with one
         index = self.xp.ascontiguousarray(index.astype(np.int64, copy=False))
-        return self._check(index, size, self._ops.index(op), axis, self._faults[device])
+        return self._check(index, size, self._ops.index(op), axis, self._faults[device]).reshape(shape)
 
     def _tell_faults(self) -> None:
         """Raise for an index that was out of bounds on a device since the last time; with none given, read nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -142,6 +142,8 @@ class no_grad(change):  # noqa: N801  (the name that PyTorch made standard)
 class use_device(change):  # noqa: N801
     """Context manager and decorator under which new tensors are made on `name` ("numpy", "cupy", "cupy:1").
 
+    The library's own current device is that one too, so this is how to work on the second device of a machine.
+
     Raises:
         BackendUnavailable: the backend's library is missing, or it finds no device.
         DeviceError: a device of that backend that is not there.
@@ -154,4 +156,19 @@ class use_device(change):  # noqa: N801
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(device=get_backend(name).parse_device(name))
+        self._backend = get_backend(name)
+        super().__init__(device=self._backend.parse_device(name))
+        self._current: list[AbstractContextManager[Any]] = []
+
+    def _recreate_cm(self) -> use_device:
+        return use_device(self._modes["device"])
+
+    def __enter__(self) -> None:
+        current = self._backend.current(self._modes["device"])
+        current.__enter__()
+        self._current.append(current)
+        super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self._current.pop().__exit__(None, None, None)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minigrad.backend import backend_of, get_backend
+from minigrad.backend import BACKENDS, backend_of, get_backend
 from minigrad.core.methods import TensorMethods
 from minigrad.core.modes import MODES
 from minigrad.core.node import Leaf, Node
@@ -349,12 +349,18 @@ def rebind(target: Tensor, array: Any) -> None:
 
 def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_grad: bool, name: str | None) -> None:
     """Set up a box from user data, which is copied."""
-    if isinstance(data, Tensor):
-        data, device = data._data, device or (None if hasattr(type(data._data), "__primitive__") else data.device)
+    boxed = isinstance(data, Tensor)
+    if boxed:
+        data = data._data
     if hasattr(type(data), "__primitive__"):  # an array without values, while a computation is traced
         array = data
     else:
-        array = get_backend(device or MODES.get().device or "numpy").asarray(data, dtype, device or MODES.get().device)
+        source = BACKENDS.get(type(data)) if boxed or type(data) is not np.ndarray else None
+        if source is not None and (boxed or source.name != "numpy"):  # it stays where it is unless told otherwise
+            device = device or source.device_of(data)
+            data = data if get_backend(device) is source else source.to_host(data)
+        device = device or MODES.get().device
+        array = get_backend(device or "numpy").asarray(data, dtype, device)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"data: dtype {array.dtype} is not supported; tensors hold floats, integers and booleans")
     target._data = freeze(array)
@@ -370,7 +376,8 @@ def tensor(
     Args:
         data: the values; their dtype is NumPy's choice (Python floats become float64) unless `dtype` is given.
         dtype: element type, anything that numpy.dtype takes: floats, integers, bool.
-        device: "numpy", "cupy", "cupy:1"; the default is the device in force (`use_device`), else "numpy".
+        device: "numpy", "cupy", "cupy:1"; by default a tensor or a device's array stays where it is, and anything else
+            goes to the device in force (`use_device`), else to "numpy".
         requires_grad: make it a leaf whose `.grad` collects gradients; floating dtypes only.
         name: label for drawings.
 
