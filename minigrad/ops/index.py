@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ def _index(spec: Spec, arrays: tuple[Any, ...] = ()) -> Any:
     )
 
 
-def _bounds(problem: IndexError) -> BoundsError:
+def _bounds(problem: IndexError, op: str = "getitem") -> BoundsError:
     """The library's own words for an index that it checked itself, under the name that the user wrote."""
-    return problem if isinstance(problem, BoundsError) else BoundsError(f"getitem: {problem}")
+    return problem if isinstance(problem, BoundsError) else BoundsError(f"{op}: {problem}")
 
 
 def _shape(x: Any, spec: Spec) -> tuple[int, ...]:
@@ -163,15 +164,17 @@ def _parsed(x: Operand, index: Any, op: str) -> tuple[Spec, list[Any]]:
     spec: list[Any] = []
     arrays: list[Any] = []
     for entry in index if isinstance(index, tuple) else (index,):
-        if isinstance(entry, (list, bool, np.bool_)):
+        if isinstance(entry, (list, tuple, bool, np.bool_)):
             entry = np.asarray(entry)
+            entry = entry if entry.size else entry.astype(np.intp)  # an empty list has no dtype of its own
         if type(entry) in BOXES or (type(entry) in BACKENDS and not isinstance(entry, np.generic)):
             if entry.dtype.kind not in "iub":
                 raise TypeError(f"{op}: an index array must hold integers or booleans, this one is {entry.dtype}")
             spec.append(ARRAY)
             arrays.append(_beside(x, entry))
         elif isinstance(entry, slice):
-            spec.append(("slice", *(None if v is None else int(v) for v in (entry.start, entry.stop, entry.step))))
+            bounds = (entry.start, entry.stop, entry.step)
+            spec.append(("slice", *(None if v is None else operator.index(v) for v in bounds)))
         elif entry is None or entry is Ellipsis:
             spec.append(entry)
         elif isinstance(entry, (int, np.integer)):
@@ -221,12 +224,15 @@ def scatter_add(x: Operand, index: Any, values: Operand) -> Tensor:
         tensor([1., 0., 5.])
     """
     spec, arrays = _parsed(x, index, "scatter_add")
-    if not arrays:
-        there = _shape(x, spec)
-    elif any(i.dtype.kind == "b" for i in arrays):
-        there = tuple(gather_(x, *arrays, spec=spec).shape)  # how many places a mask names depends on its values
-    else:
-        there = tuple(_gathered(x, *arrays, spec=spec)[0])
+    try:
+        if not arrays:
+            there = _shape(x, spec)
+        elif any(i.dtype.kind == "b" for i in arrays):
+            there = tuple(gather_(x, *arrays, spec=spec).shape)  # how many places a mask names depends on its values
+        else:
+            there = tuple(_gathered(x, *arrays, spec=spec)[0])
+    except IndexError as problem:
+        raise _bounds(problem, "scatter_add") from problem
     if not hasattr(values, "shape"):
         values = full_like(x, value=values, shape=(), dtype=x.dtype)
     if tuple(values.shape) != there:
