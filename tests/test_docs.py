@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from examples import BLOCK
@@ -79,3 +82,39 @@ def test_our_row_in_the_table_of_errors() -> None:
     pytest.importorskip("autograd", reason="HIPS autograd comes with the extra `dev`")
     measure = runpy.run_path(str(ROOT / "docs/exactness.py"))
     assert measure["errors"](measure["with_minigrad"]).max() <= 1e-14
+
+
+@pytest.fixture(scope="module")
+def primitives() -> dict[str, Any]:
+    """The script that writes docs/primitives."""
+    return runpy.run_path(str(ROOT / "docs/primitives/make.py"))
+
+
+AGAIN = "run python docs/primitives/make.py (or scripts/docs) and look at what changed"
+
+
+def test_the_pages_of_primitives_say_what_is_declared(primitives: dict[str, Any]) -> None:
+    folder = ROOT / "docs/primitives"
+    pages = primitives["pages"]()
+    assert {path.name for path in folder.glob("*.md")} == set(pages), AGAIN
+    for name, page in pages.items():
+        assert text(folder / name) == page, f"docs/primitives/{name} is not what the code says: {AGAIN}"
+
+
+def test_the_pictures_of_primitives_show_what_is_drawn(primitives: dict[str, Any]) -> None:
+    folder, ops = ROOT / "docs/primitives/pictures", primitives["ours"]()
+    assert {path.stem for path in folder.iterdir()} == set(ops), AGAIN
+    for name, op in ops.items():
+        picture = text(folder / f"{name}.svg")
+        assert picture.endswith(primitives["digest"](primitives["drawing"](op))), f"{name}.svg is out of date: {AGAIN}"
+        assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 600_000
+
+
+LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+
+
+@pytest.mark.parametrize("path", tracked("*.md"), ids=str)
+def test_the_links_of_a_page_lead_somewhere(path: Path) -> None:
+    for target, _ in LINK.findall(text(path)):
+        assert (ROOT / path.parent / target).exists(), f"{path} links to {target}"
