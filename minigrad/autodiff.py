@@ -61,6 +61,14 @@ class _Variables:
         self.tensors.append(variable)
         return variable
 
+    @staticmethod
+    def parts(value: Any) -> list[Tensor]:
+        """The tensors in a structure, in order."""
+        if isinstance(value, Tensor):
+            return [value]
+        inside = value.values() if isinstance(value, dict) else value
+        return [t for v in inside for t in _Variables.parts(v)]
+
     def rebuild(self, results: Iterator[Any]) -> Any:
         """The structure of the argument, with the next of `results` in each tensor's place."""
         return self._put(self._template, results)
@@ -149,7 +157,10 @@ def _positions(argnums: int | Sequence[int], args: Sequence[Any], name: str) -> 
             raise TypeError(
                 f"{name}: argnums={argnums!r}, but the function was called with {len(args)} positional arguments"
             )
-    return tuple(n % len(args) for n in many)
+    out = tuple(n % len(args) for n in many)
+    if len({*out}) != len(out):
+        raise TypeError(f"{name}: argnums={argnums!r} names an argument twice, and its gradient would be in one only")
+    return out
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -265,24 +276,29 @@ def _directions(run: _Run, tangents: Sequence[Any]) -> list[Tensor]:
     """The tangents as a flat list of tensors that match the variables."""
     if len(tangents) != len(run.variables):
         raise TypeError(f"tangents: {len(tangents)} given for {len(run.variables)} primals")
-    flat: list[Tensor] = []
-
-    def collect(value: Any) -> None:
-        if isinstance(value, (tuple, list)):
-            for v in value:
-                collect(v)
-        elif isinstance(value, dict):
-            for v in value.values():
-                collect(v)
-        else:
-            flat.append(value if isinstance(value, Tensor) else tensor(value))
-
-    collect(list(tangents))
+    primals = [v.value for v in run.variables]
+    flat = [t for k, (p, t) in enumerate(zip(primals, tangents, strict=True)) for t in _beside(p, t, f"tangents[{k}]")]
     if [t.shape for t in flat] != [x.shape for x in run.xs]:
         raise ShapeError(
             f"tangents: shapes {[t.shape for t in flat]} must be those of the primals, {[x.shape for x in run.xs]}"
         )
     return flat
+
+
+def _beside(primal: Any, tangent: Any, where: str) -> list[Tensor]:
+    """The tensors of a tangent in the order of those of its primal: by name where the primal has names."""
+    if hasattr(primal, "__differentiable__"):
+        primal = primal.__differentiable__()
+    if isinstance(primal, dict):
+        if not isinstance(tangent, dict) or set(tangent) != set(primal):
+            given = [*tangent] if isinstance(tangent, dict) else type(tangent).__name__
+            raise TypeError(f"{where}: the primal has the names {[*primal]}, this has {given}")
+        return [t for k, p in primal.items() for t in _beside(p, tangent[k], f"{where}[{k!r}]")]
+    if isinstance(primal, (tuple, list)):
+        if not isinstance(tangent, (tuple, list)) or len(tangent) != len(primal):
+            raise TypeError(f"{where}: the primal is a {type(primal).__name__} of {len(primal)}, this is {tangent!r}")
+        return [t for k, p in enumerate(primal) for t in _beside(p, tangent[k], f"{where}[{k}]")]
+    return [tangent if isinstance(tangent, Tensor) else tensor(tangent)]
 
 
 def _inner(gs: Sequence[Tensor], ts: Sequence[Tensor]) -> Tensor:
@@ -324,6 +340,9 @@ def _unit(one: Tensor, k: int, size: int, shape: tuple[int, ...]) -> Tensor:
 def hessian(f: Function, argnums: int = 0) -> Function:
     """All second derivatives of a single-element function: the jacobian of its gradient.
 
+    Where the argument is a tuple, a list, a dict or a module, so is the result, and again each of its parts: the one at
+    [i][j] has shape (*part i's, *part j's).
+
     Example:
         >>> import minigrad as mg
         >>> mg.hessian(lambda x: (x * x * x).sum())(mg.tensor([1.0, 2.0]))
@@ -332,4 +351,17 @@ def hessian(f: Function, argnums: int = 0) -> Function:
     """
     if not isinstance(argnums, int):
         raise TypeError("hessian: argnums must be one position; pass the arguments as one tuple to mix them")
-    return jacobian(grad(f, argnums), argnums)
+    slope = grad(f, argnums)
+
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        (at,) = _positions(argnums, args, "hessian")
+        whole = _Variables(args[at], f"argument {at}")
+        if isinstance(whole.value, Tensor):
+            return jacobian(slope, at)(*args, **kwargs)
+
+        def part(k: int) -> Function:
+            return lambda *args, **kwargs: _Variables.parts(slope(*args, **kwargs))[k]
+
+        return whole.rebuild(iter([jacobian(part(k), at)(*args, **kwargs) for k in range(len(whole.tensors))]))
+
+    return transformed

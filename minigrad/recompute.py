@@ -7,7 +7,7 @@ the same random numbers and leaves running statistics alone, and its result is c
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from minigrad.backend import BACKENDS, backend_of
 from minigrad.core import BOXES, MODES, Node, Primitive, Tensor, box, change, sweep
 from minigrad.core.dispatch import pick
 from minigrad.core.modes import Replay
-from minigrad.core.node import next_id
+from minigrad.core.node import Leaf, next_id
 from minigrad.core.tensor import freeze
 from minigrad.errors import GraphError
 from minigrad.notation import fn
@@ -65,7 +65,8 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         node: Node = object.__new__(Node)
         arrays = tuple(t._data for t in outs)
         node.id, node.op, node.parents, node.params = next_id(), SEVERAL if several else ONE, tuple(outside), None
-        node.saved = (f, tuple(map(_as_now, args)), {k: _as_now(v) for k, v in kwargs.items()}, replay, arrays)
+        kept = tuple(map(_as_now, args)), {k: _as_now(v) for k, v in kwargs.items()}
+        node.saved = (f, *kept, replay, arrays, _versions(outside, *kept))
         node.shape = tuple(a.shape for a in arrays) if several else arrays[0].shape
         node.dtype = tuple(a.dtype for a in arrays) if several else arrays[0].dtype
         if not several:
@@ -87,6 +88,14 @@ def _as_now(value: Any) -> Any:
     if type(value) in BACKENDS and not isinstance(value, np.generic):
         return freeze(backend_of(value).copy(value))
     return value
+
+
+def _versions(outside: Iterable[Node], args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[int, ...]:
+    """How often each leaf that the function closed over was rebound. Its result need not show that it was, where a
+    factor is 0 for instance, but its gradient would be wrong.
+    """
+    given = {a._node for a in (*args, *kwargs.values()) if isinstance(a, Tensor)}
+    return tuple(n.version for n in outside if isinstance(n, Leaf) and n not in given)
 
 
 def _tensors(out: Any, f: Any) -> tuple[Tensor, ...]:
@@ -116,16 +125,15 @@ def _outside(roots: list[Node], start: int) -> list[Node]:
 def _pull(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
     """Run the function again, recording this time, and sweep through it."""
     assert node.saved is not None
-    f, args, kwargs, replay, arrays = node.saved
+    f, args, kwargs, replay, arrays, versions = node.saved
     with change(recording=True, replay=replay.again()):
         outs = _tensors(f(*args, **kwargs), f)
-    for t, before in zip(outs, arrays, strict=True):
-        if not _same(t._data, before):
-            raise GraphError(
-                "remat: running the function again gave another result, so its gradient would be wrong; something that "
-                "it reads was changed between forward and backward (an optimiser step? a variable?): call backward "
-                "first"
-            )
+    same = _versions(node.parents, args, kwargs) == versions
+    if not (same and all(_same(t._data, before) for t, before in zip(outs, arrays, strict=True))):
+        raise GraphError(
+            "remat: running the function again gave another result, so its gradient would be wrong; something that "
+            "it reads was changed between forward and backward (an optimiser step? a variable?): call backward first"
+        )
     targets = frozenset(node.parents)
     for t, gt in zip(outs, g if node.op is SEVERAL else (g,), strict=True):
         if t._node is None or gt is None:

@@ -21,7 +21,7 @@ from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
 from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
-from minigrad.errors import DeviceError, MinigradError, ShapeError, UnknownArrayError
+from minigrad.errors import DeviceError, DtypeError, MinigradError, ShapeError, UnknownArrayError
 from minigrad.notation import Expr, fn
 
 WEAK = (float, int, bool)
@@ -196,6 +196,10 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 backend = BACKENDS[t]
             elif BACKENDS[t] is not backend:
                 raise DeviceError(_mixed(op, args))
+            if boxed and a.dtype.kind not in "fiub":
+                raise DtypeError(
+                    f"{op.name}: {_input_name(op, k)} has dtype {a.dtype}; tensors hold floats, integers and booleans"
+                )
         elif hasattr(t, "__primitive__"):
             abstract = t
         elif t not in WEAK and a is not None:

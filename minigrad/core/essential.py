@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
-from minigrad.errors import AxisError, ShapeError, UnknownArrayError
+from minigrad.errors import AxisError, DtypeError, ShapeError, UnknownArrayError
 from minigrad.notation import as_is, reduction
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -122,7 +123,7 @@ def reshape(x: Operand, shape: Any) -> Tensor:
         >>> mg.reshape(mg.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1)).shape
         (2, 2)
     """
-    new = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
+    new = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(operator.index(n) for n in shape)
     old = shape_of(x, "reshape")
     size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
@@ -160,7 +161,7 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
         >>> mg.broadcast_to(mg.tensor([1.0, 2.0]), (3, 2)).shape
         (3, 2)
     """
-    shape, old = tuple(int(n) for n in shape), shape_of(x, "broadcast_to")
+    shape, old = tuple(operator.index(n) for n in shape), shape_of(x, "broadcast_to")
     if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
         raise ShapeError(
             f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be "
@@ -196,6 +197,8 @@ def astype(x: Operand, dtype: Any) -> Tensor:
         tensor([ 1, -1])
     """
     dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub":
+        raise DtypeError(f"astype: dtype {dtype} is not supported; tensors hold floats, integers and booleans")
     if x.dtype == dtype:
         return x  # type: ignore[no-any-return]
     return cast(x, dtype=dtype) if dtype.kind == "f" else truncated(x, dtype=dtype)

@@ -279,6 +279,9 @@ class Tensor(TensorMethods):
         extra += f", op={self._node.op.name!r}" if self._node is not None and not self.is_leaf else ""
         return f"tensor({body}{extra})"
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)  # f"{loss:.3f}" of a single element
+
     def __copy__(self) -> Tensor:
         raise TypeError("copying a tensor is ambiguous about its gradient; use .detach() or minigrad.tensor(x)")
 

@@ -92,12 +92,19 @@ class Module:
     def _walk(self) -> Iterator[tuple[str, Any]]:
         """Every module, parameter, buffer and random stream below this module, each once, parents first."""
         seen: set[int] = set()
+        names: set[str] = set()
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             path, value = stack.pop()
             if isinstance(value, (Module, Tensor, Generator)):
                 if id(value) in seen:
                     continue
+                if path in names:
+                    raise DeclarationError(
+                        f"{type(self).__name__}: two things are called {path!r}, and a saved state would hold one of "
+                        "them; choose other keys"
+                    )
+                names.add(path)
                 seen.add(id(value))
                 yield path, value
             if isinstance(value, (Module, list, tuple, dict)):
@@ -192,9 +199,9 @@ class Module:
                 + "\n  ".join(faults[:20])
                 + more
             )
+        new = {k: backend_of(mine[k]._data).asarray(given[k], mine[k].dtype, mine[k].device) for k in common}
         for k in common:
-            t = mine[k]
-            rebind(t, backend_of(t._data).asarray(given[k], t.dtype, t.device))
+            rebind(mine[k], new[k])
         return self
 
     # ---- changing it

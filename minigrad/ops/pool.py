@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad.core import Operand, Tensor, composite, full_like, reshape_, sum_
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.padding import pad
@@ -38,7 +40,8 @@ def _placed(
 
 
 def _max_pool(x: Any, kernel_size: Size, stride: Size | None, padding: Size, spatial: int) -> Tensor:
-    w, inside = _placed(x, kernel_size, stride, padding, -math.inf, spatial, f"max_pool{spatial}d")
+    lowest = -math.inf if x.dtype is None or x.dtype.kind not in "iu" else float(np.iinfo(x.dtype).min)
+    w, inside = _placed(x, kernel_size, stride, padding, lowest, spatial, f"max_pool{spatial}d")
     return max_(w, axes=inside)
 
 

@@ -236,7 +236,8 @@ def min_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) 
     return backend_of(x).extremum(x, axes, keepdims, largest=False)
 
 
-def _nonempty(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
+def nonempty(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
+    """`axis` as positions along which there is something; ShapeError, naming `op`, where there is not."""
     axes = normalize_axes(x, axis, op)
     if _count(x, axes) == 0:
         raise ShapeError(f"{op}: shape {tuple(x.shape)} has no elements along axis {axis}, so there is no {op}")
@@ -254,13 +255,13 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         >>> x.grad
         tensor([0. , 0.5, 0.5])
     """
-    return max_(x, axes=_nonempty(x, axis, "max"), keepdims=bool(keepdims))
+    return max_(x, axes=nonempty(x, axis, "max"), keepdims=bool(keepdims))
 
 
 @method("min")
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over `axis`; elements that tie share the gradient evenly."""
-    return min_(x, axes=_nonempty(x, axis, "min"), keepdims=bool(keepdims))
+    return min_(x, axes=nonempty(x, axis, "min"), keepdims=bool(keepdims))
 
 
 @primitive(show=fn("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
@@ -332,7 +333,7 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
         >>> mg.argmax(mg.tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=1)
         tensor([1, 0])
     """
-    axes = _nonempty(x, axis, "argmax")
+    axes = nonempty(x, axis, "argmax")
     return argmax_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))
 
 
@@ -348,5 +349,5 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
         >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
         tensor(1)
     """
-    axes = _nonempty(x, axis, "argmin")
+    axes = nonempty(x, axis, "argmin")
     return argmin_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))

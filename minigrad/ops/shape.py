@@ -102,7 +102,7 @@ def expand_dims(x: Operand, axis: int | Sequence[int]) -> Tensor:
         >>> mg.expand_dims(mg.zeros((2, 3)), 1).shape
         (2, 1, 3)
     """
-    added = (axis,) if isinstance(axis, int) else tuple(axis)
+    added = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     ndim = len(x.shape) + len(added)
     if builtins.any(not -ndim <= a < ndim for a in added) or len({a % ndim for a in added}) != len(added):
         raise AxisError(f"expand_dims: axis {axis} must name different axes from {-ndim} to {ndim - 1} of the result")
@@ -318,8 +318,8 @@ def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequenc
         >>> mg.moveaxis(mg.zeros((2, 3, 4)), 0, -1).shape
         (3, 4, 2)
     """
-    sources = (source,) if isinstance(source, int) else tuple(source)
-    places = (destination,) if isinstance(destination, int) else tuple(destination)
+    sources = (source,) if isinstance(source, (int, np.integer)) else tuple(source)
+    places = (destination,) if isinstance(destination, (int, np.integer)) else tuple(destination)
     if len(sources) != len(places):
         raise AxisError(f"moveaxis: source {source} and destination {destination} must name equally many axes")
     normalize_axes(x, sources, "moveaxis"), normalize_axes(x, places, "moveaxis")

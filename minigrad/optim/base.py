@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import backend_of
+from minigrad.backend import backend_of, transfer
 from minigrad.core import Leaf, Tensor, astype, rebind
 from minigrad.errors import ArgumentError, CheckpointError, DtypeError
 
@@ -134,6 +134,10 @@ class Optimizer:
                     slots = self._state[name] = {"step": 0} | {k: _zeros(backend.xp, g) for k in self.slots}
                 slots["step"] += 1
                 wide = np.dtype("f4") if array.dtype.itemsize == 2 else array.dtype
+                for k in self.slots:  # the model may have been moved or converted since the last step
+                    if type(slots[k]) is not type(array) or backend.device_of(slots[k]) != backend.device_of(array):
+                        slots[k] = transfer(slots[k], p.device)
+                    slots[k] = astype(slots[k], wide)
                 key = slots["step"], wide, p.device if backend.name != "numpy" else ""
                 if key not in at:
                     numbers = self.scalars(group, slots["step"])

@@ -33,7 +33,7 @@ def sgd(
     """
     if weight_decay:
         g = g + p * weight_decay
-    buffer = buffer * momentum + g
+    buffer = buffer * momentum + g if momentum else g  # 0 times an old infinity would be NaN
     direction = g + buffer * momentum if nesterov else buffer
     return p - direction * lr, buffer
 
@@ -44,7 +44,7 @@ class SGD(Optimizer):
     Args:
         params: what to change; see `Optimizer`.
         lr: the learning rate.
-        momentum: how much of the sum of gradients is kept from step to step; 0 keeps none, and no state.
+        momentum: how much of the sum of gradients is kept from step to step; 0 keeps none.
         weight_decay: this much of p is added to g.
         nesterov: look ahead along the momentum, which must then be above 0.
 
@@ -99,8 +99,11 @@ class SGD(Optimizer):
         if group["weight_decay"]:
             np.multiply(p, group["weight_decay"], out=scratch)
             g = np.add(g, scratch, out=out)
-        np.multiply(buffer, momentum, out=buffer)
-        np.add(buffer, g, out=buffer)
+        if momentum:
+            np.multiply(buffer, momentum, out=buffer)
+            np.add(buffer, g, out=buffer)
+        else:
+            np.copyto(buffer, g)
         direction = buffer
         if group["nesterov"]:
             np.multiply(buffer, momentum, out=scratch)
