@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ HERE = [name for name, reason in available().items() if not reason]
 
 
 @pytest.fixture(scope="module")
-def library() -> Iterator[Backend]:
+def library() -> Backend:
     """The worked backend, as the table knows it when its distribution is installed."""
-    yield register_backend(twin.TwinBackend()) if twin.Array not in mg.backend.BACKENDS else get_backend("twin")
+    return register_backend(twin.TwinBackend()) if twin.Array not in mg.backend.BACKENDS else get_backend("twin")
 
 
 def install(folder: Path, dist: str, **points: str) -> None:
