@@ -8,6 +8,7 @@ third party's through the entry-point group `minigrad.backends`, which is read o
 from __future__ import annotations
 
 import os
+import threading
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,7 @@ BACKENDS: dict[type, Backend] = {}
 """From the type of an array to its backend. Read it with `backend_of`; write it with `register_backend`."""
 
 _by_name: dict[str, Backend] = {}
+_entering = threading.RLock()  # two threads that ask first for a backend get the same one
 
 
 def register_backend(backend: Backend) -> Backend:
@@ -52,8 +54,8 @@ def register_backend(backend: Backend) -> Backend:
             raise PluginError(
                 f"{kind!r} belongs to backend {BACKENDS[kind].name!r}; {backend.name!r} cannot have it too"
             )
-    _by_name[backend.name] = backend
     BACKENDS.update(dict.fromkeys((backend.array_type, *backend.scalar_types), backend))
+    _by_name[backend.name] = backend  # last, since other threads look here without waiting
     return backend
 
 
@@ -84,9 +86,12 @@ def get_backend(name: str) -> Backend:
     found = _by_name.get(name)
     if found is not None:
         return found
-    if name in BUILT_IN:
-        return register_backend(import_module(f"minigrad.backend.{name}").load())
-    return register_backend(_from_plugin(name))
+    with _entering:
+        if name in _by_name:
+            return _by_name[name]
+        if name in BUILT_IN:
+            return register_backend(import_module(f"minigrad.backend.{name}").load())
+        return register_backend(_from_plugin(name))
 
 
 def parse_device(device: str) -> str:
