@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,18 @@ import numpy as np
 
 from minigrad import backend
 from minigrad.core import tensor
-from minigrad.errors import ArgumentError, CheckpointError, DeviceError, MinigradError, UnknownLayerError
+from minigrad.doctor import NO_LAYERS, examined
+from minigrad.errors import (
+    ArgumentError,
+    CheckpointError,
+    DeviceError,
+    MinigradError,
+    UnknownLayerError,
+)
 
 __all__ = ["main"]
 
 FAILED, WRONGLY_CALLED, INTERRUPTED = 1, 2, 130
-NO_LAYERS = (
-    "no layers are installed; minigrad-layers brings the standard ones: install both distributions in one command, "
-    "in a checkout: pip install -e . -e layers"
-)
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,8 +88,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    from importlib.metadata import version
-
     return version("minigrad")
 
 
@@ -303,7 +305,8 @@ def _add_doctor(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor",
         help="say what is installed, what is missing, and what to do",
-        description="Look at what minigrad stands on. Exit code 1 if something that every use needs is missing.",
+        description="Look at what minigrad stands on. Exit code 1 if something that every use needs is missing, "
+        "or a plugin is broken.",
         epilog="examples:\n  minigrad doctor\n  minigrad doctor --json",
     )
     parser.add_argument("--json", action="store_true", help="as a JSON list of objects")
@@ -311,39 +314,12 @@ def _add_doctor(commands: Any) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    rows = list(_examined())
+    rows = list(examined())
     if arguments.json:
         _print_json([dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows])
     else:
         _print_table([("WHAT", "STATE", "DETAIL"), *rows])
     return FAILED if any(state == "broken" for _, state, _ in rows) else 0
-
-
-def _examined() -> Any:
-    """(what, "ok" or "absent" or "broken", detail), one after the other; absent is what a use can do without."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    from minigrad.graph.engine import find_engine
-    from minigrad.module import layers
-
-    yield "python", "ok", f"{sys.version.split()[0]}, {sys.executable}"
-    yield "minigrad", "ok", _version()
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    yield "numpy", "ok", f"{np.__version__}, {blas.get('name')} {blas.get('version')}"
-    yield "memory", "ok", backend.memory.state()
-    found = len(layers())
-    yield "layers", "ok" if found else "broken", f"{found} installed" if found else NO_LAYERS
-    for name, reason in backend.available().items():
-        yield f"backend {name}", "absent" if reason else "ok", reason
-    try:
-        yield "graphviz", "ok", find_engine().path
-    except MinigradError as problem:
-        yield "graphviz", "absent", str(problem)
-    for name, use in (("safetensors", ""), ("scikit-learn", "train"), ("rich", "train"), ("matplotlib", "train")):
-        try:
-            yield name, "ok", version(name)
-        except PackageNotFoundError:
-            yield name, "absent" if use else "broken", f"pip install {name}" + (f" (extra `{use}`)" if use else "")
 
 
 # ---- output

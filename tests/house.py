@@ -24,13 +24,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("graph", "debug"),
     ("check",),
     ("training",),
-    ("cli", "__main__"),
+    ("doctor", "cli", "__main__"),
 )
 # Where one floor holds modules that build on each other, the order in which they do.
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
-    ("cli", "__main__"),
+    ("doctor", "cli", "__main__"),
     tuple(
         f"ops.{name}"
         for name in (

@@ -1,0 +1,84 @@
+"""What minigrad stands on in this interpreter: versions, plugins, backends, the drawing engine, and what is missing.
+
+Nothing is installed or changed by looking; plugins are loaded, for only then is it known whether they can be.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distributions, version
+
+import numpy as np
+
+from minigrad import backend
+from minigrad.errors import MinigradError, PluginError, PluginWarning
+from minigrad.graph.engine import find_engine
+from minigrad.module import layers
+
+__all__ = ["NO_LAYERS", "examined"]
+
+NO_LAYERS = (
+    "no layers are installed; minigrad-layers brings the standard ones: install both distributions in one command, "
+    "in a checkout: pip install -e . -e layers"
+)
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def examined() -> Iterator[tuple[str, str, str]]:
+    """(what, "ok" or "absent" or "broken", detail), one after the other; absent is what a use can do without."""
+    yield "python", "ok", f"{sys.version.split()[0]}, {sys.executable}"
+    yield "minigrad", "ok", version("minigrad")
+    yield "numpy", "ok", np.__version__
+    yield "blas", "ok", _blas()
+    yield "memory", "ok", backend.memory.state()
+    yield from _plugins()
+    for name, reason in backend.available().items():
+        state = "ok" if not reason else "absent" if name in backend.BUILT_IN else "broken"
+        yield f"backend {name}", state, reason or _placed(name)
+    try:
+        yield "dot", "ok", find_engine().path
+    except MinigradError as problem:
+        yield "dot", "absent", str(problem)
+    packages = {"graphviz": "", "safetensors": "", "scikit-learn": "train", "rich": "train", "matplotlib": "train"}
+    for name, use in packages.items():
+        try:
+            yield name, "ok", version(name)
+        except PackageNotFoundError:
+            yield name, "absent" if use else "broken", f"pip install {name}" + (f" (extra `{use}`)" if use else "")
+
+
+def _blas() -> str:
+    """The library behind matrix products, and how many threads it takes, as far as that can be known."""
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    named = f"{built.get('name')} {built.get('version')}"
+    asked = [f"{word}={os.environ[word]}" for word in THREADS if word in os.environ]
+    return f"{named}, {', '.join(asked) or f'a thread for each of {os.cpu_count()} processors'}"
+
+
+def _plugins() -> Iterator[tuple[str, str, str]]:
+    """The layers that are installed, by distribution, and a row for every plugin that does not load."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            counts = Counter(info.origin for info in layers().values())
+            trouble = "" if counts else NO_LAYERS
+        except PluginError as problem:
+            counts, trouble = Counter(), str(problem)
+    known = {row.name: row.version for row in distributions()}
+    listed = (f"{count} of {name} {known.get(name, '')}".rstrip() for name, count in sorted(counts.items()))
+    yield "layers", "broken" if trouble else "ok", trouble or ", ".join(listed)
+    if os.environ.get("MINIGRAD_PLUGINS", "").strip().lower() == "off":
+        yield "plugins", "absent", "MINIGRAD_PLUGINS=off keeps them from being loaded; unset it"
+    for warning in told:
+        yield "plugin", "broken" if issubclass(warning.category, PluginWarning) else "ok", str(warning.message)
+
+
+def _placed(name: str) -> str:
+    """The device that a backend works on, and the version of its library."""
+    found = backend.get_backend(name)
+    library = getattr(found.xp, "__version__", "")
+    return f"{found.parse_device(name)}{f', {found.xp.__name__} {library}' if library else ''}"

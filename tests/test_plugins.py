@@ -1,0 +1,148 @@
+"""P1: broken, doubled and slow plugins, and a user's own `layers.py`; each in its own process, from real metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NEW = """
+import minigrad as mg
+@mg.register_layer
+class {name}(mg.Module):
+    \"\"\"{does}\"\"\"
+    def forward(self, x):
+        return x * {factor}
+"""
+
+
+def install(folder: Path, dist: str, code: str, target: str = "") -> Path:
+    """A distribution of one module that offers layers, as an installer leaves it."""
+    module = dist.replace("-", "_")
+    file = folder / f"{module}.py"
+    file.write_text(code)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[minigrad.layers]\nstandard = {target or module}\n")
+    return file
+
+
+def run(code: str, folder: Path, **environment: str) -> tuple[str, str]:
+    """Standard output and error of a process that finds the distributions in `folder` and stands there."""
+    env = os.environ | {"PYTHONPATH": str(folder)} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def doctor(folder: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """The doctor's exit code and its rows, by what they are about."""
+    done = subprocess.run(
+        [sys.executable, "-m", "minigrad", "doctor", "--json"], cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in json.loads(done.stdout):
+        rows.setdefault(row["what"], []).append(row)
+    return done.returncode, rows
+
+
+CORE = """
+import minigrad as mg
+x = mg.tensor([1.0, 2.0], requires_grad=True)
+mg.sum(mg.exp(x) * x).backward()
+assert abs(x.grad.numpy()[0] - 5.43656365691809) <= 1e-12
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "cause"),
+    [
+        ("raise ValueError('no such device')", "", "ValueError: no such device"),
+        ("import a_module_that_is_not_there", "", "ModuleNotFoundError"),
+        ("def broken(:", "", "SyntaxError"),
+        ("import minigrad as mg\n@mg.register_layer\nclass Odd(mg.Module): pass\n", "", "DeclarationError"),
+        ("", "bad_layers:nothing", "AttributeError"),
+    ],
+    ids=["raises", "imports", "syntax", "declares", "names"],
+)
+def test_a_broken_plugin_warns_and_everything_else_works(code: str, target: str, cause: str, tmp_path: Path) -> None:
+    install(tmp_path, "bad-layers", code, target)
+    install(tmp_path, "good-layers", NEW.format(name="Twice", does="2 x.", factor=2))
+    use = CORE + "print(mg.layer('Twice')(mg.tensor(3.0)).item(), len(mg.layers()) > 5)"
+    out, err = run(use, tmp_path)
+    assert out.split() == ["6.0", "True"]
+    assert "'standard' of the distribution 'bad-layers' could not be loaded" in err
+    assert cause in err
+    code_, rows = doctor(tmp_path)
+    assert code_ == 1
+    (plugin,) = rows["plugin"]
+    assert plugin["state"] == "broken"
+    assert "'bad-layers'" in plugin["detail"]
+    assert cause in plugin["detail"]
+    assert "1 of good-layers 1.0" in rows["layers"][0]["detail"]
+
+
+def test_two_plugins_of_one_name_are_both_named_and_the_core_works(tmp_path: Path) -> None:
+    twice = NEW.format(name="Twice", does="2 x.", factor=2)
+    files = [
+        install(tmp_path, dist, NEW.format(name="Twice", does="2 x.", factor=2))
+        for dist in ("one-layers", "two-layers")
+    ]
+    use = CORE + "try: mg.layer('Twice')\nexcept mg.errors.PluginError as problem: print(problem)"
+    for told in (run(use, tmp_path)[0], doctor(tmp_path)[1]["layers"][0]["detail"]):
+        assert "two plugins register a layer called 'Twice'" in told
+        assert all(str(file) in told for file in files)
+        assert "(one-layers)" in told
+        assert "(two-layers)" in told
+    assert doctor(tmp_path)[0] == 1
+
+
+def test_a_slow_plugin_costs_nothing_until_it_is_asked_for(tmp_path: Path) -> None:
+    slow = "import time, pathlib\npathlib.Path(__file__).with_suffix('.asked').touch()\ntime.sleep(0.3)\n"
+    install(tmp_path, "slow-layers", slow + NEW.format(name="Thrice", does="3 x.", factor=3))
+    use = """
+from minigrad_layers import Linear
+Linear(2, 2)(x)
+assert "slow_layers" not in sys.modules
+print(mg.layer("Thrice")(mg.tensor(2.0)).item())
+"""
+    assert run("import sys\n" + CORE + use, tmp_path)[0] == "6.0\n"
+    (tmp_path / "slow_layers.asked").unlink()
+    run(CORE, tmp_path)
+    run(CORE + "assert mg.layers is not None", tmp_path, MINIGRAD_PLUGINS="off")
+    assert not (tmp_path / "slow_layers.asked").exists()
+
+
+def test_a_users_own_layers_module_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "layers.py").write_text("WIDTH = 64\n")
+    (tmp_path / "minigrad_layers_of_mine.py").write_text(NEW.format(name="Mine", does="5 x.", factor=5))
+    use = """
+import layers
+import minigrad_layers_of_mine
+from minigrad_layers import BatchNorm1d, Linear
+assert layers.WIDTH == 64 and Linear.__module__.startswith("minigrad_layers.")
+print(mg.layer("Mine")(mg.tensor(1.0)).item(), mg.layer("Linear", 2, 3).weight.shape, mg.layers()["Mine"].origin)
+"""
+    out, err = run(CORE + use, tmp_path)
+    assert out.startswith("5.0 (3, 2) ")
+    assert out.strip().endswith("minigrad_layers_of_mine.py")
+    assert err == ""
+
+
+def test_a_name_of_minigrads_own_layers_may_not_be_taken(tmp_path: Path) -> None:
+    install(tmp_path, "rude-layers", NEW.format(name="Linear", does="No.", factor=0))
+    out, _ = run(CORE + "try: mg.layers()\nexcept mg.errors.PluginError as problem: print(problem)", tmp_path)
+    assert "(minigrad-layers)" in out
+    assert "(rude-layers)" in out
+    assert run(CORE + "from minigrad_layers import Linear\nprint(Linear(2, 3))", tmp_path)[0].startswith("Linear(in_")
