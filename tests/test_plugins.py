@@ -95,10 +95,7 @@ def test_a_broken_plugin_warns_and_everything_else_works(code: str, target: str,
 
 def test_two_plugins_of_one_name_are_both_named_and_the_core_works(tmp_path: Path) -> None:
     twice = NEW.format(name="Twice", does="2 x.", factor=2)
-    files = [
-        install(tmp_path, dist, NEW.format(name="Twice", does="2 x.", factor=2))
-        for dist in ("one-layers", "two-layers")
-    ]
+    files = [install(tmp_path, dist, twice) for dist in ("one-layers", "two-layers")]
     use = CORE + "try: mg.layer('Twice')\nexcept mg.errors.PluginError as problem: print(problem)"
     for told in (run(use, tmp_path)[0], doctor(tmp_path)[1]["layers"][0]["detail"]):
         assert "two plugins register a layer called 'Twice'" in told
