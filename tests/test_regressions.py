@@ -266,3 +266,16 @@ def test_an_optimiser_could_not_follow_a_model_that_was_moved_or_converted() -> 
     expected = trained(lambda model: None)
     for change in (lambda m: m.to("fakecupy"), lambda m: m.astype("float64"), lambda m: m.to("fakecupy").to("numpy")):
         np.testing.assert_allclose(trained(change), expected, rtol=1e-5)
+
+
+def test_arguments_in_pytorchs_order_were_taken_for_others() -> None:
+    with pytest.raises(mg.errors.ArgumentError, match="nesterov"):
+        mg.optim.SGD([mg.Parameter(1.0)], 0.1, 0.9, 0, 1e-4)  # type: ignore[arg-type]  # dampening, weight_decay there
+
+
+def test_std_of_float16_overflowed_with_its_square() -> None:
+    x = mg.tensor([-400.0, 400.0], dtype="float16", requires_grad=True)
+    y = mg.std(x)
+    y.backward()
+    assert x.grad is not None
+    assert (y.item(), x.grad.tolist()) == (400.0, [-0.5, 0.5])

@@ -198,9 +198,11 @@ def std(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = F
         >>> x.grad
         tensor([0., 0.])
     """
-    v = var(x, axis, correction, keepdims)
+    axes = normalize_axes(x, axis, "std")
+    _degrees(x, axes, correction, "std")
+    v = var_(widened(x), axes, correction, keepdims)  # not narrowed: of float16 it may overflow where the root does not
     flat = v <= 0
-    return where(flat, 0.0, sqrt(where(flat, 1.0, v)))
+    return narrowed(where(flat, 0.0, sqrt(where(flat, 1.0, v))), x)
 
 
 def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:

@@ -79,6 +79,8 @@ class SGD(Optimizer):
         at_least("lr", group["lr"])
         at_least("momentum", group["momentum"])
         at_least("weight_decay", group["weight_decay"])
+        if not isinstance(group["nesterov"], bool):  # PyTorch has `dampening` before weight_decay
+            raise ArgumentError(f"nesterov: {group['nesterov']!r} must be True or False; give the options by name")
         if group["nesterov"] and not group["momentum"]:
             raise ArgumentError("nesterov: it looks ahead along the momentum, so momentum must be above 0")
 
