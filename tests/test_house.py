@@ -147,6 +147,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/sabotage.py": "the engine with a fault put in",
     "tests/test_errors.py": "the table of other libraries' names",
     "tests/test_graph_faults.py": "nodes that must not outlive an exception",
+    "tests/test_known_faults_world.py": "faults, put in where they would be made",
     "tests/test_methods.py": "the declarations of Tensor's methods",
     "tests/test_regressions.py": "places where the engine was wrong",
     "tests/test_threads.py": "the modes of threads and tasks",
