@@ -279,3 +279,21 @@ def test_std_of_float16_overflowed_with_its_square() -> None:
     y.backward()
     assert x.grad is not None
     assert (y.item(), x.grad.tolist()) == (400.0, [-0.5, 0.5])
+
+
+def test_a_cotangent_came_from_another_device_without_a_word() -> None:
+    x = leaf(1.0, device="fakecupy")
+    with pytest.raises(mg.errors.DeviceError, match=r"cotangent.*numpy.*fakecupy"):
+        mg.gradients(x * x, [x], cotangent=mg.tensor([1.0], device="numpy"))
+    (dx,) = mg.gradients(x * x, [x], cotangent=[3.0])  # plain numbers go where they are needed
+    assert dx is not None
+    assert dx.tolist() == [6.0]
+
+
+def test_an_optimiser_loaded_options_out_of_their_range() -> None:
+    optimizer = mg.optim.Adam([mg.Parameter(1.0)], lr=0.5)
+    state = optimizer.state_dict()
+    state["param_groups"][0]["lr"] = -1.0
+    with pytest.raises(mg.errors.CheckpointError, match="lr"):
+        optimizer.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == 0.5

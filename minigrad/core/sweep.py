@@ -13,13 +13,13 @@ from operator import attrgetter
 from typing import Any
 from weakref import WeakSet, ref
 
-from minigrad.backend import backend_of
+from minigrad.backend import BACKENDS, backend_of
 from minigrad.core.dispatch import PICK, arguments
-from minigrad.core.essential import astype, full_like, reshape_, sum_, to
+from minigrad.core.essential import astype, full_like, reshape_, sum_
 from minigrad.core.modes import MODES, change
 from minigrad.core.node import FREED, Leaf, Node, next_id
 from minigrad.core.tensor import BOXES, Tensor, box, method
-from minigrad.errors import GraphError, GraphFreedError, ShapeError
+from minigrad.errors import DeviceError, GraphError, GraphFreedError, ShapeError
 
 _age = attrgetter("id")
 
@@ -262,6 +262,8 @@ def seed(y: Tensor, cotangent: Any, argument: str) -> Any:
             )
         return full_like(y._data, value=1, shape=y.shape, dtype=y.dtype)
     raw = cotangent._data if type(cotangent) in BOXES else cotangent
+    if type(cotangent) in BOXES and type(raw) is not type(y._data) and type(y._data) in BACKENDS:
+        raise DeviceError(f"{argument}: it is on {cotangent.device!r}, the result on {y.device!r}; move it with x.to()")
     if type(raw) is not type(y._data):
         raw = backend_of(y._data).asarray(raw, y.dtype, y.device)
     elif type(cotangent) not in BOXES:
@@ -334,7 +336,7 @@ def gradients(
     targets = frozenset(n for n in nodes if n is not None)
     if create_graph:
         tracked = type(cotangent) in BOXES and cotangent.requires_grad
-        lifted = to(astype(cotangent, y.dtype), y.device) if tracked else box(start, None)
+        lifted = astype(cotangent, y.dtype) if tracked else box(start, None)
         with change(recording=True):
             found = sweep(y._node, lifted, targets, lift=True, free=free)
     else:

@@ -204,6 +204,11 @@ class Optimizer:
             raise CheckpointError(
                 f"{kind}: the saved options are {[sorted(g) for g in groups]}, these are {sorted(self.defaults)}"
             )
+        for mine, saved in zip(self.param_groups, groups, strict=True):
+            try:
+                self.check({**mine, **saved})
+            except (ArgumentError, TypeError) as error:
+                raise CheckpointError(f"{kind}: a saved option is out of its range: {error}") from error
         params = {
             name: p
             for ns, g in zip(self._names, self.param_groups, strict=True)
