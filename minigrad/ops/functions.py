@@ -24,17 +24,17 @@ def _lowered(b: Any) -> Any:
     return b - 1 if isinstance(b, notation.Expr) else where(b == 0, 1.0, b - 1)
 
 
-def _base(a: Any) -> Any:
-    """a, and 1 where a is 0: d/db a^b = y ln a is 0 at a = 0, where ln has a pole."""
-    if isinstance(a, (int, float)):
-        return a or 1.0
-    return a if isinstance(a, notation.Expr) else where(a == 0, 1.0, a)
+def _log_base(a: Any) -> Any:
+    """ln a, and 0 where a is 0: d/db a^b = y ln a is 0 at a = 0, where ln has a pole."""
+    if isinstance(a, (int, float)):  # a number stays one: `log` would make it a tensor, which no rule may return
+        return math.log(a) if a > 0 else 0.0 if a == 0 else math.nan
+    return log(a if isinstance(a, notation.Expr) else where(a == 0, 1.0, a))
 
 
 @method("__pow__")
 @primitive(
     lambda g, a, b: g * b * power(a, _lowered(b)),
-    lambda g, y, a: g * y * log(_base(a)),
+    lambda g, y, a: g * y * _log_base(a),
     show=notation.POWER,
     samples=(positive, reals),
     c="pow({a}, {b})",
