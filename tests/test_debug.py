@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +56,45 @@ def test_the_culprit_is_found_in_a_long_program(seed: int) -> None:
             x = produce(x) if k == at else mg.tanh(x) + 0.1
         return x
 
-    with pytest.raises(mg.errors.NonFiniteError, match=f"minigrad.{culprit} produced"), mg.debug.nan_guard():
+    with pytest.raises(mg.errors.NonFiniteError, match=f"minigrad.{culprit} produced") as caught, mg.debug.nan_guard():
         run(mg.tensor([0.3, 0.7]))
+    assert {"log": "log(x)", "divide": "a / b", "sqrt": "sqrt(x)"}[culprit] in str(caught.value)
+    made = re.search(rf"at .*{Path(__file__).name}:(\d+)", str(caught.value))
+    assert made is not None
+    assert f'("{culprit}", lambda v:' in linecache.getline(__file__, int(made[1]))
+
+
+POLES = {  # finite forward, not finite backward: op -> (a step with the pole, part of its rule's formula)
+    "sqrt": (lambda v: mg.sqrt(v * 0.0), "g / (2·y)"),
+    "power": (lambda v: (v * 0.0) ** 0.5, "a"),
+    "cbrt": (lambda v: mg.cbrt(v * 0.0), "cbrt"),
+    "asin": (lambda v: mg.asin(v * 0.0 + 1.0), "sqrt"),
+}
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_culprit_of_a_backward_is_found_in_a_long_program(seed: int) -> None:
+    """Q4, the other half: the pole is met at step `at` only, on the way back; formula and the user's line are told."""
+    at = int(np.random.default_rng(seed).integers(5, 30))
+    op, (produce, formula) = list(POLES.items())[seed % 4]
+
+    def run(x: Any) -> Any:
+        for k in range(40):
+            if k == at:
+                x = x + produce(x)
+            else:
+                x = mg.tanh(x) + 0.1
+        return x
+
+    x = mg.tensor([0.3, 0.7], requires_grad=True)
+    with pytest.raises(mg.errors.NonFiniteError) as caught, mg.debug.nan_guard():
+        mg.sum(run(x)).backward()
+    message = str(caught.value)
+    assert f"backward of minigrad.{op} produced" in message
+    assert formula in message
+    made = re.search(rf"the operation ran at .*{Path(__file__).name}:(\d+)", message)
+    assert made is not None
+    assert f'"{op}": (lambda v:' in linecache.getline(__file__, int(made[1]))
 
 
 def test_infinities_that_were_given_are_nobodys_fault() -> None:
