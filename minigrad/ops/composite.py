@@ -25,7 +25,7 @@ from minigrad.ops.compare import equal, less_equal, logical_not, not_equal
 from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, power
 from minigrad.ops.index import positions
-from minigrad.ops.reduce import max_, min_, narrowed, widened
+from minigrad.ops.reduce import max_, min_, narrowed, nonempty, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 
 
@@ -64,7 +64,7 @@ def softmax(x: Operand, axis: Axis = -1) -> Tensor:
         >>> mg.softmax(mg.tensor([0.0, 0.0, float("-inf")]))
         tensor([0.5, 0.5, 0. ])
     """
-    axes = normalize_axes(x, axis, "softmax")
+    axes = nonempty(x, axis, "softmax")
     e = exp(_shifted(widened(x), axes)[0])
     return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
 
@@ -81,7 +81,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
         >>> mg.log_softmax(mg.tensor([0.0, 1e4]))
         tensor([-10000.,      0.])
     """
-    axes = normalize_axes(x, axis, "log_softmax")
+    axes = nonempty(x, axis, "log_softmax")
     shifted, _ = _shifted(widened(x), axes)
     return narrowed(shifted - log(sum_(exp(shifted), axes=axes, keepdims=True)), x)
 
@@ -97,7 +97,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         >>> mg.logsumexp(mg.tensor([1e4, 1e4]))
         tensor(10000.69314718)
     """
-    axes = normalize_axes(x, axis, "logsumexp")
+    axes = nonempty(x, axis, "logsumexp")
     wide = widened(x)
     shifted, top = _shifted(wide, axes)
     out = narrowed(log(sum_(exp(shifted), axes=axes, keepdims=True)) + top, x)
@@ -108,7 +108,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @composite
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product over `axis`, multiplied up in pairs: no division, so its gradients are exact with any number of
-    zeros.
+    zeros. Small integers and booleans give wide ones, as in NumPy.
 
     Example:
         >>> import minigrad as mg
@@ -118,6 +118,8 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
         tensor([6., 0., 0.])
     """
     axes = normalize_axes(x, axis, "prod")
+    if x.dtype is not None and x.dtype.kind in "iub":
+        x = astype(x, np.prod(np.ones(1, x.dtype)).dtype)  # as wide as NumPy makes it
     rest = tuple(i for i in range(len(x.shape)) if i not in axes)
     kept = tuple(x.shape[i] for i in rest)
     n = math.prod(x.shape[i] for i in axes)
