@@ -235,3 +235,13 @@ def test_an_index_out_of_bounds_raises_and_names_the_operation(what: str, device
         assert x.numpy().shape == shape  # told once
     with suppress(IndexError):  # an index of two parts may have had two faults
         get_backend(device).synchronize()
+
+
+@pytest.mark.parametrize("label", [4, -1])
+@pytest.mark.parametrize("device", HERE)
+@pytest.mark.parametrize("what", ["one_hot", "cross_entropy", "nll"])
+def test_a_label_that_is_no_class_raises(what: str, device: str, label: int) -> None:
+    """B4, where labels are what indexes; a negative one does not count from the end."""
+    labels, rows = mg.tensor([0, label], device=device), mg.tensor(np.zeros((2, 4)), device=device)
+    with pytest.raises(IndexError):
+        (mg.one_hot(labels, 4) if what == "one_hot" else getattr(mg.losses, what)(rows, labels)).numpy()

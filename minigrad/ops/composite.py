@@ -21,10 +21,10 @@ from minigrad.core import (
     sum_,
 )
 from minigrad.errors import ArgumentError, BoundsError
-from minigrad.ops.compare import equal, less_equal, logical_not, not_equal
+from minigrad.ops.compare import equal, less, less_equal, logical_not, not_equal
 from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, power
-from minigrad.ops.index import positions
+from minigrad.ops.index import positions, take
 from minigrad.ops.reduce import max_, min_, narrowed, nonempty, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 
@@ -181,7 +181,7 @@ def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
 
     Raises:
         ArgumentError: labels that are no integers.
-        BoundsError: a label on the host outside 0 to classes - 1.
+        BoundsError: a label outside 0 to classes - 1; on a device, at the next copy to the host.
 
     Example:
         >>> import minigrad as mg
@@ -196,4 +196,7 @@ def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
         raise BoundsError(
             f"one_hot: labels from {host.min()} to {host.max()} do not fit {classes} classes, 0 to {classes - 1}"
         )
-    return astype(equal(reshape_(labels, shape=(*labels.shape, 1)), positions(labels, n=classes)), dtype)
+    places = positions(labels, n=classes)
+    if not isinstance(host, np.ndarray):  # indexing looks at them; a negative one would count back
+        labels = take(places, where(less(labels, 0), classes, labels))
+    return astype(equal(reshape_(labels, shape=(*labels.shape, 1)), places), dtype)
