@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.core import Operand, Tensor, method, primitive, reshape_
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Rng, nonzero, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.elementwise import reflected, where
 from minigrad.ops.shape import expand_dims, matrix_transpose
@@ -116,9 +116,8 @@ def _eigh_rule(g: Any, y: Any) -> Any:
 
 def _case_eigh(rng: Rng) -> Sample:
     n = int(rng.integers(1, 4))
-    q, _ = np.linalg.qr(reals(rng, (n, n)))
-    x = q @ np.diag(np.arange(n) + rng.uniform(0, 0.4, n)) @ q.T  # eigenvalues well apart
-    return ((x + x.T) / 2,), {}
+    x = np.tril(nonzero(rng, (n, n)) * 0.25, -1)  # away from 0, where an eigenvector changes its sign
+    return (x + x.T + np.diag(3 * np.arange(n) + rng.uniform(0, 1, n)),), {}  # eigenvalues well apart
 
 
 @primitive(
