@@ -18,6 +18,7 @@ from minigrad.core.dispatch import PICK, arguments
 from minigrad.core.essential import astype, full_like, reshape_, sum_
 from minigrad.core.modes import MODES, change
 from minigrad.core.node import FREED, Leaf, Node, next_id
+from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES, Tensor, box, method
 from minigrad.errors import DeviceError, GraphError, GraphFreedError, ShapeError
 
@@ -96,9 +97,22 @@ def sweep(
                 node.saved, node.parents = FREED, ()
     except Exception as error:
         if node.op is not None and not isinstance(error, GraphFreedError):
-            error.add_note(f"in the backward of minigrad.{node.op.name} (output {node.dtype} {node.shape})")
+            error.add_note(_where(node, g))
         raise
     return found
+
+
+def _where(node: Node, g: Any) -> str:
+    """What a failing backward was at: the operation, its inputs, the cotangent and the user's line."""
+    op = node.op
+    names = (*op.inputs, *(f"{op.variadic}[{k}]" for k in range(len(node.parents) - len(op.inputs))))
+    inputs = ", ".join(
+        f"argument {name!r}: {'not tracked' if parent is None else f'{parent.dtype} {parent.shape}'}"
+        for name, parent in zip(names, node.parents, strict=True)
+    )
+    parts = [c for c in (g if isinstance(g, (list, tuple)) else (g,)) if c is not None]
+    cotangent = ", ".join(f"{c.dtype} {tuple(c.shape)}" for c in parts)
+    return f"in the backward of minigrad.{op.name} with {inputs}; cotangent {cotangent}\n  at {user_line()}"
 
 
 def _freed(node: Node) -> GraphFreedError:
