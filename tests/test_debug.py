@@ -107,3 +107,28 @@ def test_nothing_is_watched_outside() -> None:
     with mg.debug.nan_guard():
         mg.ones(2) * 2.0
     assert np.isinf(mg.log(mg.zeros(2)).numpy()).all()
+
+
+def test_what_fails_says_where_in_the_users_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notes of an exception: operation, inputs, and the line, forward and backward."""
+    with pytest.raises(ValueError, match="do not broadcast") as caught:
+        mg.ones((2, 3)) + mg.ones(4)
+    (note,) = caught.value.__notes__
+    assert note.startswith("in minigrad.add with argument 'a': float64 (2, 3), argument 'b': float64 (4,)")
+    assert "mg.ones((2, 3)) + mg.ones(4)" in line_of(note)
+
+    op = mg.check.primitives()["tanh"]
+    monkeypatch.setattr(op, "pulls", (op.pulls[0]._replace(rule=lambda g, y: 1 // 0 * g),))
+    monkeypatch.setattr(op, "quick", None)
+    y = mg.sum(mg.tanh(mg.tensor([[0.5]], requires_grad=True)))
+    with pytest.raises(ZeroDivisionError) as caught_backward:
+        y.backward()
+    (note,) = caught_backward.value.__notes__
+    assert "in the backward of minigrad.tanh with argument 'x': float64 (1, 1); cotangent float64 (1, 1)" in note
+    assert "y.backward()" in line_of(note)
+
+
+def line_of(note: str) -> str:
+    made = re.search(rf"at .*{Path(__file__).name}:(\d+)", note)
+    assert made is not None
+    return linecache.getline(__file__, int(made[1]))
