@@ -60,7 +60,7 @@ class Primitive:
 
     __slots__ = (
         "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kernels", "kind", "name",
-        "needs", "outputs", "pulls", "quick", "rules", "samples", "show",
+        "needs", "outputs", "passes_on", "pulls", "quick", "rules", "samples", "show",
         "signature", "variadic", "whole",
     )  # fmt: skip
 
@@ -101,6 +101,7 @@ class Primitive:
         self.differentiable = any(p is not None for p in pulls)
         self.quick = self._quick()
         self.whole: Callable[..., None] | None = None  # pulls to all inputs at once, where rules one by one do not do
+        self.passes_on = self._passes_on()
         self.kernels: dict[type, Callable[..., Any]] = {}  # by type of array; `kernel` fills it
         self.call: Callable[..., Any] = self  # replaced by the specialised function
 
@@ -176,18 +177,26 @@ class Primitive:
         backend = BACKENDS.get(array_type)
         if backend is None:
             return None
-        name = self._passes_on()
+        name = self.passes_on
         found = getattr(backend.xp, name) if name else partial(self.forward, backend.xp)
         self.kernels[array_type] = found
         return found
 
     def _passes_on(self) -> str | None:
+        """The one function of `xp` that the forward passes its inputs on to, if that is all it does."""
         inputs = tuple(object() for _ in self.inputs)
         if self.variadic or self.defaults:
             return None
         try:
             out = self.forward(_Probe(), *inputs)
-        except (AttributeError, TypeError, ValueError):  # it looks at its inputs, which these are not
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ):  # it looks at its inputs, which these are not
             return None
         return out[0] if isinstance(out, tuple) and len(out) == 2 and out[1] == inputs else None
 

@@ -8,7 +8,7 @@ computation, which is all that higher orders need.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 from weakref import WeakSet, ref
@@ -180,11 +180,6 @@ def _order(root: Node) -> list[Node]:
     return sorted(seen, key=_age, reverse=True)
 
 
-def _order_towards(root: Node, targets: frozenset[Node]) -> list[Node]:
-    """Those of them that depend on a target, or are one."""
-    return _plan(root, targets)[0]
-
-
 def _plan(root: Node, targets: frozenset[Node], ends: bool = False) -> tuple[list[Node], set[Node | None]]:
     """The nodes that depend on a target or are one, newest first, and the same as a set, with None besides.
 
@@ -251,6 +246,29 @@ def _pull_pick(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
 
 
 PICK.whole = _pull_pick
+
+
+def sweep_apart(
+    root: Node, g: Any, targets: frozenset[Node], marks: Mapping[Node, str]
+) -> dict[frozenset[str], dict[Node, Any]]:
+    """The cotangents of `targets` as `sweep` finds them, kept apart by the set of `marks` that they came through.
+
+    A path collects the mark of every node between `root` and the target, neither of which counts. Since the rules are
+    linear in the cotangent, the parts add up to what `sweep` gives. On bare arrays; frees nothing, calls no hook.
+    """
+    apart: dict[frozenset[str], dict[Node, Any]] = {frozenset(): {root: g}}
+    found: dict[frozenset[str], dict[Node, Any]] = {}
+    for node in _plan(root, targets)[0]:
+        for passed in list(apart):
+            g = apart[passed].pop(node, None)
+            if g is None:
+                continue
+            if node in targets:
+                found.setdefault(passed, {})[node] = g
+            if node.op is not None:
+                onward = passed | {marks[node]} if node in marks and node is not root else passed
+                _pull_generally(node, g, apart.setdefault(onward, {}), lift=False)
+    return found
 
 
 def _zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -1,9 +1,15 @@
-"""Seeing a computation: `trace` records it, `Graph` holds it, draws it and writes it down, `render` runs Graphviz."""
+"""Seeing a computation: `trace` records it, `Graph` holds it, draws it and writes it down, `Routes` and
+`Derivation` explain a gradient, `render` runs Graphviz."""
 
+from minigrad.graph.derivation import Derivation
 from minigrad.graph.engine import render
 from minigrad.graph.model import Graph
 from minigrad.graph.nodes import Cotangent, Edge, Node, Scope
 from minigrad.graph.programs import Abstract, Program, Step, program
 from minigrad.graph.recorder import trace
+from minigrad.graph.routes import Routes
 
-__all__ = ["Abstract", "Cotangent", "Edge", "Graph", "Node", "Program", "Scope", "Step", "program", "render", "trace"]
+__all__ = [
+    "Abstract", "Cotangent", "Derivation", "Edge", "Graph", "Node", "Program", "Routes", "Scope", "Step", "program",
+    "render", "trace",
+]  # fmt: skip

@@ -8,9 +8,11 @@ from types import FrameType
 from typing import Any
 
 from minigrad.core import scope, sweep
+from minigrad.recompute import ONE
 
 OURS = frozenset({"minigrad", "minigrad_layers"})
 _SWEEP, _ENTER = sweep.__code__, scope.__enter__.__code__
+_AGAIN = getattr(ONE.whole, "__code__", None)
 
 
 def _outwards() -> Iterator[FrameType]:
@@ -31,6 +33,12 @@ def caller() -> str | None:
 def inside_sweep() -> bool:
     """Whether a rule of a backward pass is running."""
     return any(frame.f_code is _SWEEP for frame in _outwards())
+
+
+def rematerialises() -> bool:
+    """Whether the innermost sweep is `remat`'s, through what it ran again: a part of the sweep around it."""
+    frame = next((f for f in _outwards() if f.f_code is _SWEEP), None)
+    return frame is not None and frame.f_back is not None and frame.f_back.f_code is _AGAIN
 
 
 def given() -> frozenset[int] | None:

@@ -54,12 +54,19 @@ def _node(n: Node) -> dict[str, Any]:
         **{k: getattr(n, k) for k in _PLAIN},
         "inputs": list(n.inputs),
         "flows": list(n.flows),
+        "cut": list(n.cut),
         "params": {k: encode(v) for k, v in n.params.items()},
         "shape": encode(n.shape),
         "dtype": encode(n.dtype),
         "value": encode(n.value),
         "cotangents": [
-            {"sweep": c.sweep, "shape": encode(c.shape), "dtype": encode(c.dtype), "value": encode(c.value)}
+            {
+                "sweep": c.sweep,
+                "shape": encode(c.shape),
+                "dtype": encode(c.dtype),
+                "value": encode(c.value),
+                "began": c.began,
+            }
             for c in n.cotangents
         ],
         "names": None if n.names is None else list(n.names),
@@ -73,12 +80,14 @@ def _read(d: dict[str, Any]) -> Node:
         **{k: d[k] for k in _PLAIN},
         inputs=tuple(d["inputs"]),
         flows=tuple(d["flows"]),
+        cut=tuple(d["cut"]),
         params={k: decode(v) for k, v in d["params"].items()},
         shape=decode(d["shape"]),
         dtype=decode(d["dtype"]),
         value=decode(d["value"]),
         cotangents=[
-            Cotangent(c["sweep"], decode(c["shape"]), decode(c["dtype"]), decode(c["value"])) for c in d["cotangents"]
+            Cotangent(c["sweep"], decode(c["shape"]), decode(c["dtype"]), decode(c["value"]), c["began"])
+            for c in d["cotangents"]
         ],
         names=None if d["names"] is None else tuple(d["names"]),
         rules=None if d["rules"] is None else tuple(d["rules"]),

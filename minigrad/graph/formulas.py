@@ -29,7 +29,7 @@ def describe(node: Node, nodes: Nodes) -> None:
         return
     args = arguments(op, node, nodes)
     node.names = tuple(a.text() if isinstance(a, Expr) else None for a in args)
-    node.formula = _formula(op, args, node.params)
+    node.formula = formula_text(op, args, node.params)
     node.rules = tuple(rule(op, node, args, k) if f else None for k, f in enumerate(node.flows))
     elementwise = op.kind == "map" and op.show is not as_is
     node.locals = tuple(
@@ -58,13 +58,18 @@ def tidy(text: str) -> str:
     return re.sub(r"[·^]1(?![\d.e])", "", text.removeprefix("1·"))
 
 
-def expression(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> Any:
-    """The rule of input number `k` on symbols, summed back over repeated axes as the engine does; None for no rule."""
+def expression(
+    op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False, g: Expr | None = None, y: Expr | None = None
+) -> Any:
+    """The rule of input number `k` on symbols, summed back over repeated axes as the engine does; None for no rule.
+
+    `g` and `y` stand for the cotangent and the output, which are called so where they are not given.
+    """
     pull, _ = op.pull_for(k)
     if pull is None:
         return None
-    g: Any = ONE if bare else _several(cotangent("y", node.shape, node.dtype), node)  # type: ignore[arg-type]  # several outputs: a tuple of shapes
-    out = pull.rule(g, *_asked(op, pull, node, args, k))
+    sent = cotangent("y", node.shape, node.dtype) if g is None else g  # type: ignore[arg-type]  # several outputs: a tuple of shapes
+    out = pull.rule(ONE if bare else _several(sent, node), *_asked(op, pull, node, args, k, y))
     if not isinstance(out, Expr):
         return out
     made_by = getattr(out.apply, "primitive", None)
@@ -78,7 +83,7 @@ def _several(y: Expr, node: Node) -> Any:
     return tuple(y[i] for i in range(len(node.shape))) if isinstance(node.dtype, tuple) else y
 
 
-def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> list[Any]:
+def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int, y: Expr | None) -> list[Any]:
     """What a rule asked for besides `g`, as symbols."""
     out: list[Any] = []
     for kind, v in pull.asks:
@@ -89,7 +94,7 @@ def _asked(op: Primitive, pull: Pull, node: Node, args: list[Any], k: int) -> li
         elif kind == "i":
             out.append(k - len(op.inputs))
         elif v == 0:
-            out.append(_several(symbol("y", node.shape, node.dtype), node))  # type: ignore[arg-type]  # as above
+            out.append(_several(symbol("y", node.shape, node.dtype) if y is None else y, node))  # type: ignore[arg-type]  # as above
         else:
             out.append(tuple(args[len(op.inputs) :]) if int(v) > len(op.inputs) else args[int(v) - 1])
     return out
@@ -124,7 +129,7 @@ def _called(node: Node) -> str | None:
     return name if name and len(name) <= 20 and name.replace("_", "").isalnum() else None
 
 
-def _formula(op: Primitive, args: list[Any], params: dict[str, Any]) -> str:
+def formula_text(op: Primitive, args: list[Any], params: dict[str, Any]) -> str:
     given = [a for a in args if a is not None]
     if op is PICK:
         return f"{given[0]}[{params['index']}]"

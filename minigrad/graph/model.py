@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import ArgumentError, RenderError, UnknownNameError
+from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameError
 from minigrad.graph import data
+from minigrad.graph.derivation import Derivation, derive_node, derive_scope
 from minigrad.graph.dot import draw
 from minigrad.graph.engine import render, write
 from minigrad.graph.formulas import arguments, describe, expression, primitive_of
+from minigrad.graph.known import Known
 from minigrad.graph.nodes import Edge, Node, Scope
+from minigrad.graph.routes import Routes, routes
 from minigrad.graph.view import view_of
 from minigrad.notation import Expr
 
@@ -42,6 +45,7 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._scopes: dict[str, Scope] = {}
+        self._known = Known()  # which tensor is which node
 
     # ---- looking things up
 
@@ -106,6 +110,92 @@ class Graph:
             return None
         out = expression(op, node, arguments(op, node, self._nodes), index)
         return out if isinstance(out, Expr) else None
+
+    def routes(self, y: Any, x: Any, *, through: Iterable[str] | None = None, cotangent: Any = None) -> Routes:
+        """The gradient of `y` at `x`, split by the labelled values that it came through.
+
+        A route is the set of labels (`Tensor.named`; layers and composites label theirs) of the intermediates that a
+        path from `y` to `x` passed; all paths with the same set make one route. A label that stands in several scopes
+        is told apart by its scope: "bn1/mean". Works after the backward pass too, and after the trace.
+
+        Args:
+            y: a tensor computed inside the trace, or the name or label of a node.
+            x: the same; a leaf or an intermediate. It need not require grad.
+            through: the labels to tell apart, at most 6; any node's name will do. The default is all on the way.
+            cotangent: of the shape of `y`; may be left out when `y` has one element (then 1).
+
+        Returns:
+            Routes: a mapping from frozensets of labels to tensors of the shape and dtype of `x`, and their `.total`.
+            It is the derivative of what ran: hooks of tensors are not called.
+
+        Raises:
+            ArgumentError: more than 6 labels; the message lists them.
+            GraphError: a tensor from outside the trace, a `y` that does not depend on `x`, or no values were recorded.
+            UnknownNameError: a name or label that the graph does not have.
+
+        Example:
+            >>> import minigrad as mg
+            >>> x = mg.tensor([1.0, 2.0, 6.0], requires_grad=True)
+            >>> with mg.trace() as graph:
+            ...     mean = mg.mean(x).named("mean")
+            ...     var = mg.mean((x - mean) ** 2).named("var")
+            >>> graph.routes(var, x)["mean"]
+            tensor([0., 0., 0.])
+        """
+        (out, *_), at = self._named(y, "y"), self._named(x, "x")
+        return routes(self._nodes, self._scopes, out, at, through, cotangent)
+
+    def derivation(self, path: str) -> Derivation:
+        """How the gradient at a node, or those inside a layer, came about in the latest backward pass there.
+
+        Args:
+            path: the name or label of a node, or else the path of a scope: a call of a layer or composite.
+
+        Returns:
+            Derivation: `.text`, `.latex`, `.mathml`, and `.python`, a program that computes the same numbers.
+
+        Raises:
+            GraphError: no backward pass arrived there.
+            UnknownNameError: neither a node nor a scope goes by that name.
+
+        Example:
+            >>> import minigrad as mg
+            >>> x = mg.tensor([1.0, 2.0], requires_grad=True, name="x")
+            >>> with mg.trace() as graph:
+            ...     y = (mg.tanh(x).named("t") * x).sum().named("y")
+            ...     y.backward()
+            >>> print(graph.derivation("x").text)
+            The gradient at x, in backward pass 1; ∂v is the cotangent of v
+            <BLANKLINE>
+            x    (2 float64)
+                ∂x = ∂multiply_1·t + ∂t·(1 - t·t)
+                    ∂multiply_1·t    through multiply_1 = t·x
+                    ∂t·(1 - t·t)     through t = tanh(x)
+            <BLANKLINE>
+        """
+        try:
+            return derive_node(self._nodes, self.node(path))
+        except UnknownNameError as error:
+            if path in self._scopes:
+                return derive_scope(self._nodes, self._scopes, path)
+            known = difflib.get_close_matches(path, self._scopes, 3) or list(self._scopes)[:3]
+            scopes = f"; of layers and composites there are {', '.join(map(repr, known))}" if known else ""
+            raise UnknownNameError(f"path: {str(error).removeprefix('name: ')}{scopes}") from None
+
+    def _named(self, value: Any, argument: str) -> list[str]:
+        """The node that `value` stands for; for a tensor that was updated, also those of its earlier values."""
+        if isinstance(value, str):
+            return [self.node(value).name]
+        name = self._known.find(value)
+        if name is None:
+            raise GraphError(
+                f"{argument}: {_brief(value)} is no tensor of this recording; give one that was used or computed "
+                "inside the trace, or the name of a node"
+            )
+        names = [name]
+        while self._nodes[names[-1]].kind == "update":
+            names.append(str(self._nodes[names[-1]].inputs[0]))
+        return names
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -182,3 +272,7 @@ class Graph:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         svg = self._repr_svg_()
         return {"text/plain": self.dot().source} if svg is None else {"text/plain": repr(self), "image/svg+xml": svg}
+
+
+def _brief(value: Any) -> str:
+    return f"a tensor of shape {value.shape}" if hasattr(value, "shape") else repr(value)

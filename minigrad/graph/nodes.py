@@ -21,6 +21,7 @@ class Cotangent:
     shape: Shape
     dtype: Any
     value: Any = None
+    began: bool = False  # whether the pass began here: the cotangent was given, and came from no other node
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Node:
     scope: str = ""
     inputs: tuple[str | None, ...] = ()  # names of nodes; None for an argument that was None
     flows: tuple[bool, ...] = ()  # for each input, whether a gradient can travel back along it
+    cut: tuple[bool, ...] = ()  # for each input, whether the program cut it off: detached, a bare array, under no_grad
     params: dict[str, Any] = field(default_factory=dict)
     shape: Shape = ()
     dtype: Any = None

@@ -7,8 +7,6 @@ results are bit-identical with and without it, and a program that is not traced 
 from __future__ import annotations
 
 import re
-import weakref
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +17,7 @@ from minigrad.core import BOXES, Tensor, change
 from minigrad.core.modes import MODES
 from minigrad.core.primitive import Primitive
 from minigrad.graph.brief import brief
-from minigrad.graph.callers import caller, given, inside_sweep
+from minigrad.graph.callers import caller, given, inside_sweep, rematerialises
 from minigrad.graph.model import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
@@ -74,9 +72,7 @@ class Recorder:
         self.graph, self.values, self.sources = graph, values, sources
         self._scope = ""
         self._counts: dict[str, int] = {}
-        self._by_node: dict[int, str] = {}  # the engine's node ids are never used twice
-        self._by_tensor: dict[int, tuple[weakref.ref[Any], str]] = {}
-        self._by_array: dict[int, tuple[Callable[[], Any], str]] = {}
+        self._known = graph._known
         self._paths: dict[int, str] = {}  # id of a module of the model -> dotted path
         self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
         self._alive: list[Any] = [model]  # so that those ids stay theirs
@@ -88,8 +84,8 @@ class Recorder:
 
     def forget(self) -> None:
         """Let go of everything but the graph."""
-        for table in (self._by_node, self._by_tensor, self._by_array, self._paths, self._names):
-            table.clear()
+        self._paths.clear()
+        self._names.clear()
         self._alive.clear()
 
     # ---- what the engine tells
@@ -100,7 +96,7 @@ class Recorder:
             self._scope = self._lifted if not outer.startswith(self._lifted) else outer
         internal = op.name in RANDOM or (bool(self._lifted) and self._scope.startswith(self._lifted))
         inputs = tuple(None if a is None else self._find(a, internal) for a in args)
-        outs = out if op.outputs > 1 else (out,)
+        outs, recording = out if op.outputs > 1 else (out,), MODES.get().recording
         engine = outs[0]._node
         if op.outputs > 1 and engine is not None:
             engine = engine.parents[0]  # the outputs' nodes are picks from it
@@ -111,6 +107,7 @@ class Recorder:
             scope=self._scope,
             inputs=inputs,
             flows=tuple(p is not None for p in engine.parents) if engine is not None else (False,) * len(args),
+            cut=tuple(not recording or not self._itself(a) for a in args),
             params=dict(params),
             shape=tuple(t.shape for t in outs) if op.outputs > 1 else out.shape,
             dtype=tuple(t.dtype for t in outs) if op.outputs > 1 else out.dtype,
@@ -121,7 +118,7 @@ class Recorder:
         if op.outputs > 1:
             self._add(node, None)
             if engine is not None:
-                self._by_node[engine.id] = node.name
+                self._known.by_node[engine.id] = node.name
             for k, t in enumerate(outs):
                 self._add(_pick(node, k, t, self._number(self._scope, "pick")), t)
         else:
@@ -129,26 +126,26 @@ class Recorder:
         self._scope = outer
 
     def backward(self, node: Any, cotangent: Any, lifted: bool) -> None:
-        if node.id >= self._last:  # a sweep goes from newer to older nodes, so this is another one
+        began = node.id >= self._last and not rematerialises()
+        if began:  # a sweep goes from newer to older nodes, so this is another one
             self._sweeps += 1
             self._lifted = (
                 self._open("backward", f"backward {self._sweeps}", "gradients, recorded", "") if lifted else ""
             )
         self._last = node.id
-        name = self._by_node.get(node.id)
+        name = self._known.by_node.get(node.id)
         if name is None:  # computed before the trace began
             return
         raw = tuple(map(_raw, cotangent)) if isinstance(cotangent, (tuple, list)) else _raw(cotangent)
         self.graph._nodes[name].cotangents.append(
-            Cotangent(self._sweeps, node.shape, node.dtype, raw if self.values else None)
+            Cotangent(self._sweeps, node.shape, node.dtype, raw if self.values else None, began)
         )
 
     def update(self, target: Any, value: Any) -> None:
         home, self._scope = self._scope, ""  # an optimiser's step is no use of a parameter outside its layer
-        known = self._by_tensor.get(id(target))
-        old = known[1] if known is not None and known[0]() is target else self._find(target)
+        old = self._known.box(target) or self._find(target)
         self._scope = home
-        made = self._known_array(value)
+        made = self._known.array(value)
         node = Node(
             self._number("", f"{old}.update"),
             "update",
@@ -160,10 +157,11 @@ class Recorder:
             label=self.graph._nodes[old].label,
             source=caller() if self.sources else None,
         )
-        cotangents = self._by_node.get(target._node.id) if target._node is not None else None
+        places = self._known.by_node
+        cotangents = places.get(target._node.id) if target._node is not None else None
         self._add(node, target)
         if cotangents is not None:  # gradients of computations before the update belong to the old value
-            self._by_node[target._node.id] = cotangents
+            places[target._node.id] = cotangents
 
     def label(self, tensor: Any, name: str) -> None:
         self.graph._nodes[self._find(tensor)].label = name
@@ -201,29 +199,10 @@ class Recorder:
     def _add(self, node: Node, tensor: Any) -> str:
         self.graph._nodes[node.name] = node
         if tensor is not None:
-            array = tensor._data
             if self.values:
-                node.value = array
-            self._by_tensor[id(tensor)] = (weakref.ref(tensor), node.name)
-            self._remember(array, node.name)
-            if tensor._node is not None:
-                self._by_node[tensor._node.id] = node.name
+                node.value = tensor._data
+            self._known.add(tensor, node.name, self.values)
         return node.name
-
-    def _remember(self, array: Any, name: str) -> None:
-        try:
-            self._by_array[id(array)] = (weakref.ref(array), name)
-        except TypeError:  # arrays of this backend cannot be referred to weakly
-            if self.values:  # the graph keeps them alive anyway
-                self._by_array[id(array)] = (lambda: array, name)
-
-    def _known_array(self, array: Any) -> str | None:
-        base = getattr(array, "base", None)
-        return self._seen_array(array) or (self._seen_array(base) if _same_view(array, base) else None)
-
-    def _seen_array(self, array: Any) -> str | None:
-        seen = self._by_array.get(id(array))
-        return seen[1] if seen is not None and seen[0]() is array else None
 
     def _find(self, value: Any, internal: bool = False) -> str:
         """The node of a value that an operation met; a new leaf for one that was not seen before.
@@ -232,18 +211,13 @@ class Recorder:
         """
         if type(value) not in BOXES:
             return self._constant(value)
-        seen = self._by_tensor.get(id(value))
-        name = seen[1] if seen is not None and seen[0]() is value else None
-        if name is None and value._node is not None:
-            name = self._by_node.get(value._node.id)
-        if name is None:
-            name = self._known_array(value._data)  # detached, or a view of an array that is known
+        name = self._known.find(value)
         if name is None:
             made_inside = bool(self._scope) and self._given is not None and id(value) not in self._given
             return self._leaf(value, internal or (made_inside and not value.requires_grad))
         node = self.graph._nodes[name]
         if node.kind == "update" and value._node is not None:
-            self._by_node[value._node.id] = name  # from now on its gradients are those of the new value
+            self._known.by_node[value._node.id] = name  # from now on its gradients are those of the new value
         if node.kind in ("parameter", "buffer", "constant"):
             node.scope = common(node.scope, self._scope, self.graph._scopes)
         return name
@@ -262,11 +236,14 @@ class Recorder:
         )
         return self._add(node, tensor)
 
+    def _itself(self, value: Any) -> bool:
+        return type(value) in BOXES and self._known.itself(value) is not None
+
     def _constant(self, value: Any) -> str:
         array = hasattr(value, "shape")
         host = type(value) is np.ndarray
         if array and type(value) in BACKENDS:
-            name = self._known_array(value)
+            name = self._known.array(value)
             kept: Any = self.graph._nodes[name].value if name is not None else None
             if name is not None and (
                 not host or not value.flags.writeable or np.array_equal(kept, value, equal_nan=value.dtype.kind == "f")
@@ -280,7 +257,7 @@ class Recorder:
             dtype=value.dtype if array else None,
         )
         if array and type(value) in BACKENDS and not isinstance(value, np.generic):
-            self._remember(value, node.name)
+            self._known.remember(value, node.name, self.values)
             node.value = BACKENDS[type(value)].copy(value) if self.values else None
         else:
             node.value = value
@@ -307,15 +284,6 @@ class Recorder:
                 for name, part in named():
                     table.setdefault(id(part), prefix + name)
                     self._alive.append(part)
-
-
-def _same_view(view: Any, base: Any) -> bool:
-    """Whether a NumPy array shows all of another one, element for element, as `Tensor.data` does."""
-    return (
-        type(view) is type(base) is np.ndarray
-        and (view.shape, view.strides, view.dtype) == (base.shape, base.strides, base.dtype)
-        and view.ctypes.data == base.ctypes.data
-    )
 
 
 def _raw(value: Any) -> Any:

@@ -184,7 +184,7 @@ class Expr:
         9.0
         """
         values: dict[Expr, Any] = {}
-        for expr in _bottom_up(self):
+        for expr in bottom_up(self):
             if isinstance(expr.show, Leaf):
                 values[expr] = _leaf_value(expr.show, env)
                 continue
@@ -358,7 +358,7 @@ def _leaf_value(leaf: Leaf, env: Mapping[str, Any]) -> Any:
     raise KeyError(f"no value for the symbol {name!r} in env{hint}")
 
 
-def _bottom_up(root: Expr) -> list[Expr]:
+def bottom_up(root: Expr) -> list[Expr]:
     """Every formula under `root`, operands before what uses them, each once."""
     order: list[Expr] = []
     seen: set[Expr] = set()

@@ -1,0 +1,249 @@
+"""Routes: a gradient split by the labelled values that it came through on its way from the result to the input.
+
+The recorded computation is put back into the engine's own nodes, so the rules that run are those of every backward
+pass (`core.sweep.sweep_apart`), and it does not matter whether that pass has freed its graph. No rule is written here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad.core import Leaf, Tensor
+from minigrad.core import Node as Place
+from minigrad.core.dispatch import PICK
+from minigrad.core.sweep import seed, sweep_apart
+from minigrad.core.tensor import box
+from minigrad.errors import ArgumentError, GraphError, UnknownNameError
+from minigrad.graph.formulas import primitive_of
+from minigrad.graph.labels import number, on_host
+from minigrad.graph.nodes import Node, Scope, ancestors
+
+Nodes = Mapping[str, Node]
+MOST = 6  # labels; each doubles the number of routes
+NOISE = 64  # units of rounding of the largest route, below which a route is reported as none
+
+
+class Routes(Mapping[frozenset[str], Tensor]):
+    """A gradient as the sum of its routes: the parts that came through each set of labelled values.
+
+    `routes[()]` is the direct route, `routes["mean"]` the one through "mean" and no other label, and
+    `routes["mean", "var"]` the one through both. A set that no path passed is not there. `total` is the sum: the
+    gradient, to within 4 units of rounding of the routes' magnitudes, 4 eps max(|route 1| + |route 2| + …).
+
+    Example:
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 3.0], requires_grad=True)
+        >>> with mg.trace() as graph:
+        ...     mean = mg.mean(x).named("mean")
+        ...     y = ((x - mean) ** 2).sum() + mean
+        >>> routes = graph.routes(y, x)
+        >>> routes[()], routes["mean"], routes.total
+        (tensor([-2.,  2.]), tensor([0.5, 0.5]), tensor([-1.5,  2.5]))
+    """
+
+    def __init__(self, parts: Mapping[frozenset[str], Tensor], of: str, at: str) -> None:
+        self._parts = dict(sorted(parts.items(), key=lambda part: (len(part[0]), sorted(part[0]))))
+        self._of, self._at = of, at
+
+    def __getitem__(self, labels: Iterable[str]) -> Tensor:
+        key = frozenset((labels,) if isinstance(labels, str) else labels)
+        if key not in self._parts:
+            raise KeyError(f"{_set(key)}: no path passed exactly these; there are {', '.join(map(_set, self._parts))}")
+        return self._parts[key]
+
+    def __iter__(self) -> Iterator[frozenset[str]]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of all routes: the gradient."""
+        first, *rest = self._parts.values()
+        for part in rest:
+            first = first + part
+        return first
+
+    def __repr__(self) -> str:
+        largest = {key: _largest(part) for key, part in self._parts.items()}
+        noise = NOISE * float(np.finfo(self.total.dtype).eps) * max(largest.values())
+        rows = [
+            (_set(key), number(size), "  nothing but rounding" if 0 < size <= noise else "" if key else "  direct")
+            for key, size in largest.items()
+        ]
+        rows.append(("total", number(_largest(self.total)), ""))
+        wide, far = (max(len(row[i]) for row in rows) for i in (0, 1))
+        head = f"<Routes from {self._of} to {self._at}, with the largest |element| of each:"
+        return "\n".join([head, *(f"    {name:{wide}}  {size:>{far}}{note}" for name, size, note in rows)]) + ">"
+
+
+def routes(
+    nodes: Nodes, scopes: dict[str, Scope], y: str, xs: list[str], through: Iterable[str] | None, cotangent: Any
+) -> Routes:
+    """The routes from the node `y` to `xs`, which are one tensor after and before its updates."""
+    of, at = (nodes[name].label or name for name in (y, xs[0]))
+    if nodes[y].value is None:
+        raise GraphError(
+            f"y: {of!r} was recorded without values; trace with values=True (the default) to split gradients"
+        )
+    places = _places(nodes, y, xs)
+    if y not in places:
+        raise GraphError(
+            f"x: {of!r} does not depend on {at!r}, or only where gradients were stopped (detach, no_grad, integers)"
+        )
+    if not nodes[xs[0]].tracked and any(
+        scopes[s].kind == "backward" for name in _between(places, y) for s in ancestors(nodes[name].scope, scopes)
+    ):
+        raise GraphError(
+            f"x: {at!r} does not require grad, and a recorded backward pass leaves out what does not; "
+            "make it with requires_grad=True before the trace"
+        )
+    marks = _marks(nodes, scopes, places, y, xs, through)
+    start = seed(box(nodes[y].value, None), cotangent, "cotangent")
+    targets = frozenset(places[x] for x in xs if x in places)
+    found = sweep_apart(places[y], start, targets, {places[name]: mark for name, mark in marks.items()})
+    parts = {}
+    for passed, grads in found.items():
+        first, *rest = grads.values()
+        for g in rest:
+            first = first + g
+        parts[passed] = box(first, None)
+    return Routes(parts, of, at)
+
+
+# ---- the engine's nodes, from the recorded ones
+
+
+def _places(nodes: Nodes, y: str, xs: list[str]) -> dict[str, Place]:
+    """A node of the engine for everything that depends on `xs`, up to `y`, in the order in which it ran."""
+    picked: dict[str, list[Node]] = {}
+    for node in nodes.values():
+        if node.op == "pick":
+            picked.setdefault(str(node.inputs[0]), []).append(node)
+    places: dict[str, Place] = {}
+    for at, node in enumerate(nodes.values()):
+        if node.name in xs:
+            place: Place = object.__new__(Leaf)
+            place.id, place.op, place.parents, place.saved, place.params = at, None, (), None, None
+        else:
+            parents = tuple(places.get(i) if i and _open(node, k, nodes) else None for k, i in enumerate(node.inputs))
+            if not any(parents):
+                continue
+            place = _place(node, parents, at, nodes, picked)
+        place.shape, place.dtype = node.shape, node.dtype
+        places[node.name] = place
+        if node.name == y:
+            break
+    return places
+
+
+def _open(node: Node, k: int, nodes: Nodes) -> bool:
+    """Whether a gradient travels back along an edge, or would if what it leads to had required one."""
+    source = nodes[str(node.inputs[k])]
+    if node.flows[k] or node.kind == "update":
+        return node.flows[k]
+    op = primitive_of(node)
+    if op is None or source.tracked or (node.cut and node.cut[k]):
+        return False
+    return op is PICK or (op.pull_for(k)[0] is not None and np.dtype(source.dtype or "i8").kind == "f")
+
+
+def _place(node: Node, parents: tuple[Any, ...], at: int, nodes: Nodes, picked: dict[str, list[Node]]) -> Place:
+    """The node that the engine had, with the arrays that its rules may ask for."""
+    op = primitive_of(node)
+    if op is None:
+        raise GraphError(f"{node.name}: the primitive {node.op!r} is not there; import the package that declares it")
+    place = object.__new__(Place)
+    place.id, place.op, place.parents, place.params = at, op, parents, node.params
+    if op is PICK:
+        place.saved = None
+        return place
+    several = sorted(picked.get(node.name, ()), key=lambda pick: int(pick.params["index"]))
+    y = tuple(pick.value for pick in several) if op.outputs > 1 else node.value
+    given = [None if i is None else _value(nodes[i]) for i in node.inputs]
+    fixed = len(op.inputs)
+    place.saved = (y, *given[:fixed], tuple(given[fixed:])) if op.variadic else (y, *given)
+    return place
+
+
+def _value(node: Node) -> Any:
+    return node.value.item() if isinstance(node.value, np.generic) else node.value  # as weak as Python's numbers
+
+
+# ---- labels
+
+
+def _marks(
+    nodes: Nodes,
+    scopes: dict[str, Scope],
+    places: Mapping[str, Place],
+    y: str,
+    xs: list[str],
+    through: Iterable[str] | None,
+) -> dict[str, str]:
+    """What each node on the way adds to the set of the paths that pass it."""
+    between = [nodes[name] for name in _between(places, y) if name != y and name not in xs]
+    labelled = [node for node in between if node.label]
+    if through is None:
+        marks = {node.name: _telling(node, labelled, scopes) for node in labelled}
+    else:
+        chosen = (through,) if isinstance(through, str) else tuple(through)
+        for name in chosen:
+            _check(name, nodes, scopes)
+        marks = {n.name: name for n in between for name in chosen if name in _names(n, scopes)}
+    found = list(dict.fromkeys(marks.values()))
+    if len(found) > MOST:
+        raise ArgumentError(
+            f"through: {len(found)} labelled values lie between y and x ({', '.join(map(repr, found))}), which makes "
+            f"up to {2 ** len(found)} routes; choose at most {MOST} with through=[...]"
+        )
+    return marks
+
+
+def _between(places: Mapping[str, Place], y: str) -> list[str]:
+    """What `y` depends on, newest first; all of it depends on x."""
+    wanted = {places[y]}
+    out = []
+    for name in list(places)[::-1]:
+        if places[name] in wanted:
+            out.append(name)
+            wanted.update(p for p in places[name].parents if p is not None)
+    return out
+
+
+def _telling(node: Node, labelled: list[Node], scopes: dict[str, Scope]) -> str:
+    """A node's label; where it stands in other scopes too, after the outermost scope that tells it from those."""
+    label = str(node.label)
+    others = {other.scope for other in labelled if other.label == label} - {node.scope}
+    around = {path for other in others for path in ancestors(other, scopes)}
+    own = [path for path in ancestors(node.scope, scopes) if path not in around]
+    return f"{(*own, node.scope)[0]}/{label}" if others and node.scope else label
+
+
+def _names(node: Node, scopes: dict[str, Scope]) -> set[str]:
+    """What `through` may call a node: by its own name, its label, and its label after any scope around it."""
+    if not node.label:
+        return {node.name}
+    return {node.name, node.label, *(f"{path}/{node.label}" for path in ancestors(node.scope, scopes))}
+
+
+def _check(name: str, nodes: Nodes, scopes: dict[str, Scope]) -> None:
+    known = {called for node in nodes.values() for called in _names(node, scopes)}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 3)
+        hint = f"; near it are {', '.join(map(repr, near))}" if near else "; give it one with .named()"
+        raise UnknownNameError(f"through: no value is labelled {name!r}{hint}")
+
+
+def _set(labels: Iterable[str]) -> str:
+    return f"{{{', '.join(sorted(labels))}}}"
+
+
+def _largest(part: Tensor) -> float:
+    host = np.abs(on_host(part._data).astype(np.float64))
+    return float(host.max()) if host.size else 0.0
