@@ -148,7 +148,6 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_errors.py": "the table of other libraries' names",
     "tests/test_graph_faults.py": "nodes that must not outlive an exception",
     "tests/faults.py": "the engine with a fault put in",
-    "tests/test_derivation.py": "the registry of primitives, each rule of which must be writable",
     "tests/test_known_faults.py": "faults, put in where they would be made",
     "tests/test_known_faults_numbers.py": "faults, put in where they would be made",
     "tests/test_known_faults_world.py": "faults, put in where they would be made",

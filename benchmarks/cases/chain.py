@@ -62,6 +62,20 @@ def minigrad_step(program: Program, size: int) -> Step:
     return step
 
 
+def watched_step(program: Program, size: int, *, on: bool) -> Step:
+    """minigrad inside a trace, or after one that is over and that must cost nothing any more."""
+    import minigrad as mg
+
+    step = minigrad_step(program, size)
+
+    def traced() -> object:
+        with mg.trace():
+            return step()
+
+    traced()
+    return traced if on else step
+
+
 def autograd_step(program: Program, size: int) -> Step:
     """HIPS autograd, which has functions and no leaves."""
     autograd: Any = import_module("autograd")
@@ -89,4 +103,16 @@ def case(name: str, about: str, program: Program, size: int, per: int, targets: 
 CASES = (
     case("chain", "one of 1,000 adds and muls over 16 float32, forward and backward", chain, 16, OPS, (Target(0.65),)),
     case("short", "z = (x*y + x).sum(); z.backward() over 4 float32", short, 4, 1, ()),
+    Case(
+        "trace",
+        "the operations of chain before, after and inside a trace",
+        {
+            "minigrad": lambda: minigrad_step(chain, 16),
+            "after a trace": lambda: watched_step(chain, 16, on=False),
+            "traced": lambda: watched_step(chain, 16, on=True),
+        },
+        kept=(),
+        per=OPS,
+        targets=(Target(1.1, against="minigrad", peer="after a trace"),),
+    ),
 )

@@ -1,5 +1,6 @@
 """Seeing a computation: `trace` records it, `Graph` holds it, draws it and writes it down, `Routes` and
-`Derivation` explain a gradient, `render` runs Graphviz."""
+`Derivation` explain a gradient, `render` runs Graphviz.
+"""
 
 from minigrad.graph.derivation import Derivation
 from minigrad.graph.engine import render
