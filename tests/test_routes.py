@@ -74,6 +74,18 @@ def test_the_routes_of_a_norm_are_the_terms_of_the_paper(name: str, gamma: str, 
     assert np.abs(found.total.numpy() - x.grad.numpy()).max() <= ULP * np.finfo("f8").eps * largest
 
 
+def test_far_from_zero_the_variance_shares_its_part_with_the_null_route(rng: np.random.Generator):
+    a, g = rng.normal(1e6, 1, (256, 2)).astype("f4"), rng.normal(0.5, 1, (256, 2)).astype("f4")
+    x = mg.tensor(a, requires_grad=True)
+    with mg.trace() as graph:
+        y = BatchNorm1d(2)(x)
+    found = graph.routes(y, x, cotangent=g)
+    expected = closed_form(a.astype("f8"), g.astype("f8"), (0,))
+    for ours, theirs in (((DIRECT,), DIRECT), ((MEAN,), MEAN), ((VAR, BOTH), VAR)):
+        total = sum(found[labels].numpy() for labels in ours)
+        assert np.abs(total - expected[theirs]).max() <= 1e-6 * np.abs(expected[theirs]).max()
+
+
 def test_the_table_names_the_null_route():
     x = mg.tensor([[1.0, 2.5], [0.3, 4.0], [3.0, -1.0]], requires_grad=True, name="x")
     with mg.trace() as graph:
