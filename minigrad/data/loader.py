@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import backend_of
-from minigrad.core import Tensor
-from minigrad.errors import ArgumentError, ShapeError, UnknownArrayError
+from minigrad.data.arrays import bare, is_array
+from minigrad.errors import ArgumentError, ShapeError
 from minigrad.random import Generator, permutation
 
 __all__ = ["DataLoader"]
@@ -128,10 +128,10 @@ class DataLoader:
 
 def _arrays_or_items(dataset: Any) -> tuple[tuple[Any, ...] | None, Any]:
     """The data set as raw arrays, or as something to index by sample."""
-    if isinstance(dataset, tuple) and dataset and all(_is_array(part) for part in dataset):
-        arrays = tuple(map(_raw, dataset))
-    elif _is_array(dataset):
-        arrays = (_raw(dataset),)
+    if isinstance(dataset, tuple) and dataset and all(is_array(part) for part in dataset):
+        arrays = tuple(map(bare, dataset))
+    elif is_array(dataset):
+        arrays = (bare(dataset),)
     elif hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
         return None, dataset
     else:
@@ -146,23 +146,6 @@ def _arrays_or_items(dataset: Any) -> tuple[tuple[Any, ...] | None, Any]:
             "must be equal"
         )
     return arrays, ()
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, Tensor) or (hasattr(value, "dtype") and hasattr(value, "shape"))
-
-
-def _raw(value: Any) -> Any:
-    """A bare array of a backend; what can become a NumPy array (a memory map, a column of a table) becomes one."""
-    if isinstance(value, Tensor):
-        return value.data
-    if isinstance(value, np.ndarray):
-        return np.asarray(value)
-    try:
-        backend_of(value)
-    except UnknownArrayError:
-        return np.asarray(value)
-    return value
 
 
 def _index(array: Any, order: np.ndarray[Any, np.dtype[np.intp]]) -> Any:

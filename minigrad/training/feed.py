@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from minigrad.backend import backend_of, transfer
+from minigrad.backend import transfer
 from minigrad.core import Tensor, box, tensor
 from minigrad.data import DataLoader
-from minigrad.errors import ArgumentError, UnknownArrayError
+from minigrad.data.arrays import bare, is_array
+from minigrad.errors import ArgumentError
 
 __all__ = ["Feed"]
 
@@ -28,7 +27,7 @@ class Feed:
         self.what = what
         self.dtype = None if like is None else like.dtype
         self.device = None if like is None else like.device
-        if isinstance(data, tuple) and data and all(_is_array(part) for part in data):
+        if isinstance(data, tuple) and data and all(is_array(part) for part in data):
             data = DataLoader(tuple(map(self._raw, data)), batch_size, shuffle, seed)
         elif isinstance(data, (str, dict)) or not hasattr(data, "__iter__"):
             raise ArgumentError(
@@ -70,7 +69,7 @@ class Feed:
 
     def _raw(self, value: Any) -> Any:
         """An array of the model's dtype on its device."""
-        array = value.data if isinstance(value, Tensor) else _known(value)
+        array = bare(value)
         if array.dtype.kind == "f" and self.dtype is not None and array.dtype != self.dtype:
             array = array.astype(self.dtype)
         return array if self.device is None else transfer(array, self.device)
@@ -80,20 +79,5 @@ class Feed:
         return box(array, None) if fresh or array is not value else tensor(array)
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, Tensor) or (hasattr(value, "dtype") and hasattr(value, "shape"))
-
-
 def _told(batch: Any) -> str:
     return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
-
-
-def _known(value: Any) -> Any:
-    """A bare array of some backend; lists, tables and other libraries' arrays become NumPy's."""
-    if isinstance(value, np.ndarray):
-        return np.asarray(value)
-    try:
-        backend_of(value)
-    except UnknownArrayError:
-        return np.asarray(value)
-    return value
