@@ -18,6 +18,8 @@ OPTIMISERS: dict[str, tuple[str, dict[str, Any]]] = {
     "sgd": ("SGD", {"lr": 0.1}),
     "momentum": ("SGD", {"lr": 0.1, "momentum": 0.9}),
     "nesterov": ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    "dampening": ("SGD", {"lr": 0.1, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.05}),
+    "decay": ("SGD", {"lr": 0.1, "dampening": 0.3, "weight_decay": 0.1}),
     "adam": ("Adam", {"lr": 0.1}),
     "adam decay": ("Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     "adamw": ("AdamW", {"lr": 0.1, "weight_decay": 0.2}),
@@ -190,7 +192,20 @@ def test_half_precision_keeps_its_moments_in_single(name: str) -> None:
     assert np.isfinite(p.numpy()).all()
     assert (p.numpy() < 1).all()
     slots = optimizer.state_dict()["state"]["0"]
-    assert {v.dtype for k, v in slots.items() if k != "step"} == {np.dtype("float32")}
+    assert {v.dtype for k, v in slots.items() if k != "step"} <= {np.dtype("float32")}
+
+
+def test_without_momentum_nothing_is_kept() -> None:
+    p = mg.Parameter(mg.ones(3))
+    optimizer = mg.optim.SGD([p], lr=0.5)
+    p.grad = mg.ones(3)
+    for momentum, kept in ((0.0, {"step"}), (0.9, {"step", "momentum_buffer"}), (0.0, {"step"})):
+        optimizer.param_groups[0]["momentum"] = momentum
+        optimizer.step()
+        assert set(optimizer.state_dict()["state"]["0"]) == kept
+        optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.state_dict()["state"]["0"]["step"] == 3
+    np.testing.assert_array_equal(p.numpy(), np.full(3, -0.5))
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (1, 1), (5, 1)])
@@ -225,6 +240,7 @@ P = mg.Parameter(mg.ones(3, device="numpy"))
         (lambda: mg.optim.Adam([P], eps=-1e-8), "eps"),
         (lambda: mg.optim.AdamW([P], weight_decay=float("nan")), "weight_decay: nan"),
         (lambda: mg.optim.SGD([P], nesterov=True), "momentum must be above 0"),
+        (lambda: mg.optim.SGD([P], momentum=0.9, dampening=0.1, nesterov=True), "dampening: 0.1 .*nesterov"),
         (lambda: mg.optim.SGD([{"params": [P], "mu": 1}]), "'mu'"),
         (lambda: mg.optim.SGD([3]), "int"),
         (lambda: mg.optim.SGD([mg.tensor([1])]), "int64"),

@@ -269,8 +269,10 @@ def test_an_optimiser_could_not_follow_a_model_that_was_moved_or_converted() -> 
 
 
 def test_arguments_in_pytorchs_order_were_taken_for_others() -> None:
+    group = mg.optim.SGD([mg.Parameter(1.0)], 0.1, 0.9, 0.2, 1e-4).param_groups[0]
+    assert (group["momentum"], group["dampening"], group["weight_decay"]) == (0.9, 0.2, 1e-4)
     with pytest.raises(mg.errors.ArgumentError, match="nesterov"):
-        mg.optim.SGD([mg.Parameter(1.0)], 0.1, 0.9, 0, 1e-4)  # type: ignore[arg-type]  # dampening, weight_decay there
+        mg.optim.SGD([mg.Parameter(1.0)], 0.1, 0.9, 0.2, 0, 1e-4)  # type: ignore[arg-type]
 
 
 def test_std_of_float16_overflowed_with_its_square() -> None:

@@ -55,7 +55,6 @@ def adam(
 class _Adam(Optimizer):
     """What Adam and AdamW share; `decoupled` says where the weight decay goes."""
 
-    slots = ("exp_avg", "exp_avg_sq")
     decoupled: bool
 
     def check(self, group: dict[str, Any]) -> None:
@@ -65,6 +64,10 @@ class _Adam(Optimizer):
             at_least(f"betas[{k}]", beta, 0.0, 1.0)
         at_least("eps", group["eps"])
         at_least("weight_decay", group["weight_decay"])
+
+    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The running averages of g and g²."""
+        return "exp_avg", "exp_avg_sq"
 
     def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
         """lr / (1 - β₁ᵗ) and 1 / sqrt(1 - β₂ᵗ); where the decay is decoupled, 1 - lr weight_decay."""

@@ -27,7 +27,7 @@ cache gives back (32 Ki: 1.2 times the time)."""
 
 
 class Optimizer:
-    """The base of all optimisers. A subclass names its state arrays in `slots` and defines `scalars` and `update`.
+    """The base of all optimisers. A subclass defines `slots`, `scalars` and `update`.
 
     Args:
         params: the tensors to change, leaves that require grad: `model.parameters()`. Pairs (name, tensor), as from
@@ -39,8 +39,6 @@ class Optimizer:
         ArgumentError: no parameters, one that is named twice, an option that there is not.
         DtypeError: something that is no floating leaf.
     """
-
-    slots: tuple[str, ...] = ()
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -54,6 +52,10 @@ class Optimizer:
             raise ArgumentError("params: there are no parameters; is model.parameters() an iterator that was used up?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The names of the state arrays of a parameter in `group`, each of the parameter's shape and at first 0."""
+        raise NotImplementedError
 
     def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
         """The numbers that change from step to step, for step number 1, 2, …"""
@@ -123,6 +125,7 @@ class Optimizer:
         """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
         fused = type(self).fused is not Optimizer.fused
         for group, names in zip(self.param_groups, self._names, strict=True):
+            wanted = self.slots(group)
             at: dict[Any, tuple[Any, ...]] = {}  # the scalars are the same for most parameters
             for name, p in zip(names, group["params"], strict=True):
                 if p._node is None or p._node.grad is None:
@@ -130,11 +133,13 @@ class Optimizer:
                 array, g = p._data, p._node.grad._data
                 backend = backend_of(array)
                 slots = self._state.get(name)
-                if slots is None:
-                    slots = self._state[name] = {"step": 0} | {k: _zeros(backend.xp, g) for k in self.slots}
+                if slots is None or len(slots) != len(wanted) + 1:  # the first step, or an option was changed since
+                    kept = slots or {"step": 0}
+                    arrays = {k: kept[k] if k in kept else _zeros(backend.xp, g) for k in wanted}
+                    slots = self._state[name] = {"step": kept["step"], **arrays}
                 slots["step"] += 1
                 wide = np.dtype("f4") if array.dtype.itemsize == 2 else array.dtype
-                for k in self.slots:  # the model may have been moved or converted since the last step
+                for k in wanted:  # the model may have been moved or converted since the last step
                     if type(slots[k]) is not type(array) or backend.device_of(slots[k]) != backend.device_of(array):
                         slots[k] = transfer(slots[k], p.device)
                     slots[k] = astype(slots[k], wide)
@@ -143,22 +148,24 @@ class Optimizer:
                     numbers = self.scalars(group, slots["step"])
                     at[key] = tuple(backend.asarray(np.array(v, wide), None, p.device) for v in numbers)
                 if fused and backend.name == "numpy" and array.dtype == wide:
-                    new = self._in_place(array, g, slots, at[key], group)
+                    new = self._in_place(array, g, slots, wanted, at[key], group)
                 else:
-                    state = tuple(slots[k] for k in self.slots)
+                    state = tuple(slots[k] for k in wanted)
                     new, *changed = self.update(astype(array, wide), astype(g, wide), state, at[key], group)
-                    slots.update(zip(self.slots, changed, strict=True))
+                    slots.update(zip(wanted, changed, strict=True))
                 rebind(p, astype(new, array.dtype))
 
-    def _in_place(self, p: Any, g: Any, slots: Slots, scalars: tuple[Any, ...], group: dict[str, Any]) -> Any:
+    def _in_place(
+        self, p: Any, g: Any, slots: Slots, wanted: tuple[str, ...], scalars: tuple[Any, ...], group: dict[str, Any]
+    ) -> Any:
         """The fused kernel on pieces of the arrays. All take the layout of the gradient, which comes every step."""
         rows = g.flags.c_contiguous or not g.flags.f_contiguous
-        for k in self.slots:
+        for k in wanted:
             slots[k] = _laid(slots[k], rows)
         p, g = _laid(p, rows), _laid(g, rows)
         new = np.empty_like(p)
         p, g, out, *state = (
-            (a if rows else a.T).reshape(-1) for a in (p, g, new, *(slots[k] for k in self.slots))
+            (a if rows else a.T).reshape(-1) for a in (p, g, new, *(slots[k] for k in wanted))
         )  # views
         scratch = np.empty(min(BLOCK, p.size), p.dtype)
         for i in range(0, p.size, BLOCK):
@@ -210,17 +217,17 @@ class Optimizer:
             except (ArgumentError, TypeError) as error:
                 raise CheckpointError(f"{kind}: a saved option is out of its range: {error}") from error
         params = {
-            name: p
-            for ns, g in zip(self._names, self.param_groups, strict=True)
+            name: (p, self.slots(saved))
+            for ns, g, saved in zip(self._names, self.param_groups, groups, strict=True)
             for name, p in zip(ns, g["params"], strict=True)
         }
         loaded: dict[str, Slots] = {}
         for name, slots in held.items():
-            if name not in params or set(slots) != {"step", *self.slots}:
+            p, wanted = params.get(name, (None, ()))
+            if p is None or set(slots) != {"step", *wanted}:
                 raise CheckpointError(
-                    f"{kind}: the saved parameter {name!r} has {sorted(slots)}, this one {['step', *self.slots]}"
+                    f"{kind}: the saved parameter {name!r} has {sorted(slots)}, this one {['step', *wanted]}"
                 )
-            p = params[name]
             wrong = {k: np.shape(v) for k, v in slots.items() if k != "step" and np.shape(v) != p.shape}
             if wrong:
                 raise CheckpointError(
@@ -228,7 +235,7 @@ class Optimizer:
                 )
             wide = np.dtype("f4") if p.dtype.itemsize == 2 else p.dtype
             loaded[name] = {"step": int(slots["step"])} | {
-                k: backend_of(p._data).asarray(np.asarray(slots[k]), wide, p.device) for k in self.slots
+                k: backend_of(p._data).asarray(np.asarray(slots[k]), wide, p.device) for k in wanted
             }
         for group, saved in zip(self.param_groups, groups, strict=True):
             group.update(saved)
