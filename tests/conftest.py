@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import zlib
 from collections.abc import Iterator
 
@@ -35,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # `dot`, matplotlib and the command line must not look for a screen or a width that only this machine has.
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ["COLUMNS"] = "120"
+    # A shell makes its background jobs deaf to Ctrl-C, and the processes that they start: those of the tests must hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         get_backend(config.getoption("--backend"))
     except MinigradError as problem:

@@ -86,16 +86,20 @@ def failing(seeds: range, aliased: float, order: int = 1) -> list[int]:
         rng = np.random.default_rng(seed)
         steps = program(rng, STEPS, aliased)
         xs = rng.uniform(-1, 1, (2, *SHAPE))
+        if order == 1 and _extrapolated(steps, xs, rng):
+            continue
         try:
             mg.check.gradients(lambda a, b, steps=steps: evaluate(steps, a, b), *xs, order=order, rtol=1e-6, atol=1e-7)
         except mg.check.CheckError:
-            if order > 1 or not _extrapolated(steps, xs, rng):
-                wrong.append(seed)
+            wrong.append(seed)
     return wrong
 
 
 def _extrapolated(steps: Program, xs: Any, rng: np.random.Generator) -> bool:
-    """A second look with a difference that is exact to order h⁴ (Richardson), for programs that are steep and bent."""
+    """Whether the gradient is right in a random direction, by a difference that is exact to order h⁴ (Richardson).
+
+    That takes 4 runs of the program; the look at each element, 24, is left for those where this one disagrees.
+    """
     direction = rng.standard_normal(xs.shape)
 
     def slope(h: float) -> float:
