@@ -113,6 +113,7 @@ ROWS = [
     Row("topk(smallest)", lambda x: mg.topk(x, 3, largest=False).values, lambda x: np.sort(x)[:, :3], (APART,)),
     Row("argsort", lambda x: mg.argsort(x, 1), lambda x: np.argsort(x, 1, "stable"), (np.round(A),), False),
     same("searchsorted", np.sort(V), B, side="right", smooth=False),
+    *(same("searchsorted", np.array([1, 2, 3]), v, smooth=False) for v in (2.5, 2, -0.5)),
     # products
     same("vecdot", A, A * 2), same("vecdot", A, A * 2, axis=0), same("outer", B, V),
     same("tensordot", A, B, ([0, 1], [0, 1])), same("tensordot", A, B, 0),

@@ -117,7 +117,8 @@ def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> TopK:
 )
 def searchsorted_(xp: Any, x: Operand, values: Operand, *, side: str) -> Any:
     """Where each of `values` would be put into the sorted x."""
-    values = values if hasattr(values, "shape") else xp.asarray(values, dtype=x.dtype)
+    if not hasattr(values, "shape"):  # a number: 2.5 lies between the integers 2 and 3
+        values = xp.asarray(values, dtype=np.result_type(x.dtype, values) if isinstance(values, float) else None)
     return xp.asarray(xp.searchsorted(x, values, side=side)).astype(np.int64, copy=False)
 
 
