@@ -65,7 +65,10 @@ def save(path: str | os.PathLike[str], *, model: Any = None, optimizer: Any = No
         }
     if optimizer is not None:
         document["optimizer"] = pack(optimizer.state_dict(), OPTIMIZER, store)
-    document["extra"] = pack(json_extra, "json_extra")
+    try:
+        document["extra"] = pack(json_extra, "json_extra")
+    except RecursionError:
+        raise ArgumentError("save: json_extra is nested too deeply, or holds itself") from None
     sealed.write(path, arrays, document)
 
 
@@ -109,7 +112,7 @@ def load(
             state = {name: arrays[name] for name in part["names"]}
             streams = {path: tuple(part["streams"][path]) for path in part["streams"]}
         moments = unpack(document["optimizer"], arrays) if optimizer is not None else None
-    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as problem:
         raise CheckpointError(f"{path}: its document is not as minigrad writes it: {problem!r}") from problem
     undo = _Undo(model, optimizer)
     try:
@@ -122,7 +125,7 @@ def load(
         undo()
         if not isinstance(problem, Exception):
             raise
-        different = _other_layers(document["model"]["layers"], model) if model is not None else ""
+        different = _other_layers(document["model"].get("layers"), model) if model is not None else ""
         raise CheckpointError(f"{path}: {problem}{different}") from problem
     return extra
 
@@ -131,7 +134,8 @@ def load_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, np.d
     """The tensors of any safetensors file, PyTorch's too, by name; bfloat16 comes as float32, which holds it exactly.
 
     Raises:
-        CheckpointError: no safetensors file, a damaged one, or one with a dtype that NumPy lacks.
+        CheckpointError: no safetensors file, a damaged one, one that `save` wrote and another program altered, one with
+            a dtype or a shape that NumPy lacks, or with over 10,000 tensors of less than 1,000 bytes (other programs').
         OSError: the file cannot be read.
 
     Example:

@@ -25,13 +25,16 @@ __all__ = ["read", "read_any", "write"]
 
 KEY = "minigrad"  # the one entry of the metadata
 HEADER_LIMIT = 100_000_000  # the format's own
+MANY = 10_000
+"""Tensors that a file of another program may list however small they are; beyond, one for each 1,000 bytes of the file.
+The library takes 600 to 1,000 bytes for an entry before it can refuse it, and 2,500 for one that it reads."""
 ZEROS = "0" * 64
 # As the seal stands in the file: JSON text inside a JSON string, first in the document. Quotes of any name or text
 # are escaped once more, so nothing else there can look like it.
 SEAL = re.compile(rb'"minigrad":\s*"\{\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "U64": "<u8", "I32": "<i4", "U32": "<u4",
-    "I16": "<i2", "U16": "<u2", "I8": "i1", "U8": "u1", "BOOL": "?", "C64": "<c8", "BF16": "<u2",
+    "I16": "<i2", "U16": "<u2", "I8": "i1", "U8": "u1", "BOOL": "u1", "C64": "<c8", "BF16": "<u2",
 }  # fmt: skip
 WRITABLE = frozenset("?bhilqBHILQefd")
 
@@ -54,28 +57,50 @@ def write(path: str | os.PathLike[str], arrays: Arrays, document: dict[str, Any]
 def read(path: str | os.PathLike[str]) -> tuple[Arrays, dict[str, Any]]:
     """Arrays and document of a sealed file. CheckpointError for anything but what `write` wrote, bit for bit."""
     data, end = _bytes(path)
-    seals = list(SEAL.finditer(data, 8, end))
-    if len(seals) != 1:
+    seal = _seal(path, data, end)
+    if not seal:
         _refuse(
             path, "it carries no seal of minigrad's, so it was written by another program, or altered", "load_tensors"
         )
-    digest = hashlib.sha256(memoryview(data)[: seals[0].start(1)])
-    digest.update(ZEROS.encode())
-    digest.update(memoryview(data)[seals[0].end(1) :])
-    if digest.hexdigest().encode() != seals[0].group(1):
-        _refuse(path, "its content does not match its seal, so it was altered or damaged after it was written")
     arrays, metadata = _parse(path, data, end)
     document = _json(path, metadata.get(KEY, ""))
-    if not isinstance(document, dict) or document.get("sha256", "").encode() != seals[0].group(1):
+    if not isinstance(document, dict) or document.get("sha256") != seal:
         _refuse(path, "its seal does not stand where minigrad writes it")
     del document["sha256"]
     return arrays, document
 
 
 def read_any(path: str | os.PathLike[str]) -> Arrays:
-    """The arrays of any safetensors file."""
+    """The arrays of any safetensors file; what carries a seal must fit it here too."""
     data, end = _bytes(path)
-    return _parse(path, data, end)[0]
+    seal = _seal(path, data, end)
+    many = MANY + len(data) // 1000
+    if not seal and (data.count(b"{", 8, end) > many or data.count(b",", 8, end) > 10 * many):
+        _refuse(
+            path, f"its header lists more than {many:,} tensors, or {10 * many:,} numbers and texts: too many for a "
+            f"file of {len(data):,} bytes, which would take far more memory to read"
+        )  # fmt: skip
+    arrays, metadata = _parse(path, data, end)
+    if KEY in metadata and not seal:
+        _refuse(path, f"its metadata has an entry {KEY!r} without a seal, so it was altered after minigrad wrote it")
+    return arrays
+
+
+def _seal(path: str | os.PathLike[str], data: bytes, end: int) -> str:
+    """The seal, which fits; "" where there is none."""
+    seals = list(SEAL.finditer(data, 8, end))
+    if len(seals) != 1:
+        return ""
+    digest = hashlib.sha256(memoryview(data)[: seals[0].start(1)])
+    digest.update(ZEROS.encode())
+    digest.update(memoryview(data)[seals[0].end(1) :])
+    found = seals[0].group(1).decode()
+    if digest.hexdigest() != found:
+        _refuse(
+            path, "its content does not match the seal that minigrad wrote into it, so it was altered or damaged "
+            f"afterwards (a program that changes tensors must leave out the entry {KEY!r} of the metadata)"
+        )  # fmt: skip
+    return found
 
 
 def _plain(name: str, array: Any) -> Any:
@@ -111,9 +136,14 @@ def _parse(path: str | os.PathLike[str], data: bytes, end: int) -> tuple[Arrays,
                 path, f"tensor {name!r} has dtype {entry['dtype']}, which NumPy lacks; convert it where it was written"
             )
         held = entry["data"] if isinstance(entry["data"], bytearray) else bytearray(entry["data"])  # bytes before 0.5
-        array = np.frombuffer(held, DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        try:
+            array = np.frombuffer(held, DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        except ValueError as problem:  # 65 axes, or one that is too long beside one of 0
+            raise CheckpointError(f"{path}: tensor {name!r} has a shape that NumPy lacks: {problem}") from problem
         if entry["dtype"] == "BF16":  # the upper half of a float32
             array = (array.astype(np.uint32) << 16).view(np.float32)
+        elif entry["dtype"] == "BOOL":  # a byte that is neither 0 nor 1 would count as what it is
+            array = array.astype(bool)
         arrays[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
     return arrays, header.get("__metadata__") or {}
 
