@@ -43,7 +43,7 @@ def sample(op: Any, rng: np.random.Generator, shapes: Sequence[tuple[int, ...]] 
         >>> x.shape, params
         ((2, 3), {})
     """
-    op = getattr(op, "primitive", op)
+    op = _declared(op)
     if callable(op.samples):
         return op.samples(rng)
     if not op.samples:
@@ -76,7 +76,7 @@ def primitive(op: Any, *, examples: int = 20, order: int = 2, seed: int = 0) -> 
         >>> mg.check.primitive(mg.tanh, examples=3).what
         'primitive tanh to order 2'
     """
-    op = getattr(op, "primitive", op)
+    op = _declared(op)
     rng, compared, worst, rtol = np.random.default_rng(seed), 0, 0.0, 1e-5
     for _ in range(examples):
         args, params = sample(op, rng)
@@ -92,6 +92,14 @@ def primitive(op: Any, *, examples: int = 20, order: int = 2, seed: int = 0) -> 
             raise
         compared, worst = compared + sum(r.compared for r in reports), max(worst, *(r.error for r in reports))
     return Report(f"primitive {op.name} to order {order}", compared, worst, rtol)
+
+
+def _declared(op: Any) -> Primitive:
+    found = getattr(op, "primitive", op)
+    if not isinstance(found, Primitive):
+        name = getattr(op, "__name__", repr(op))
+        raise ArgumentError(f"op: {name} is no primitive; minigrad.check.gradients takes any function")
+    return found
 
 
 def differentiable(op: Primitive, args: Sequence[Any], params: Mapping[str, Any]) -> Function:
