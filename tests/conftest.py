@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # `dot`, matplotlib and the command line must not look for a screen or a width that only this machine has.
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ["COLUMNS"] = "120"
-    # A shell makes its background jobs deaf to Ctrl-C, and all that they start: the processes of the tests must hear it.
+    # A shell makes its background jobs deaf to Ctrl-C, with all that they start; the tests and their processes hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         get_backend(config.getoption("--backend"))
