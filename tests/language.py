@@ -22,13 +22,16 @@ PLACES = np.array([[0, 2], [1, 1], [3, 0]])
 
 
 class Row(NamedTuple):
-    """`call` on tensors is `numpy` on arrays; `smooth` rows are differentiated."""
+    """`call` on tensors is `numpy` on arrays; `smooth` rows are differentiated. `of` gives the same in a library that
+    has NumPy's names, where the row is nothing but such a name.
+    """
 
     name: str
     call: Callable[..., Any]
     numpy: Callable[..., Any]
     arrays: tuple[Any, ...]
     smooth: bool = True
+    of: Callable[[Any], Callable[..., Any]] | None = None
 
 
 def same(name: str, *arrays: Any, smooth: bool = True, **kwargs: Any) -> Row:
@@ -48,7 +51,7 @@ def same(name: str, *arrays: Any, smooth: bool = True, **kwargs: Any) -> Row:
 
     rest = [a for a in arrays if not isinstance(a, np.ndarray)]
     label = f"{name}({', '.join(map(str, [*rest, *(f'{k}={v}' for k, v in kwargs.items())]))})"
-    return Row(label, of(mg, name), of(np, name), tuple(given), smooth)
+    return Row(label, of(mg, name), of(np, name), tuple(given), smooth, lambda library: of(library, name))
 
 
 def _erf(x: Any) -> Any:
