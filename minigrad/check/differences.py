@@ -118,7 +118,9 @@ def _against_differences(
     if not n or not m:
         return 0, 0.0, ""
     directions = np.eye(n) if n <= _FEW else rng.standard_normal((1, n))
-    rows = np.eye(m) if m <= _FEW else rng.standard_normal((1, m))
+    # Not of ones: on cotangents that are 0 or 1, a rule with g * g or g != 0 in place of g looks right.
+    scales = rng.uniform(0.5, 1.5, m) * rng.choice([-1.0, 1.0], m)
+    rows = np.diag(scales) if m <= _FEW else rng.standard_normal((1, m))
     steps = _STEP * np.array([max(1.0, float(np.abs(x[t != 0]).max())) for t in directions])
 
     def at(values: Array) -> Array:
@@ -149,10 +151,12 @@ def _against_differences(
     i, j = (int(k) for k in np.unravel_index(np.argmax(ratios), ratios.shape))
     result = place(ys, i, "result") if len(rows) == m else "a random combination of results"
     where = f"{result} by {place(xs, j, 'input')}" if len(directions) == n else f"{result} in a random direction"
+    scale = scales[i] if len(rows) == m else 1.0
     middle = at(x)
-    left, right = rows[i] @ (middle - low[j]) / steps[j], rows[i] @ (high[j] - middle) / steps[j]
+    left, right = (rows[i] @ (b - a) / steps[j] / scale for a, b in ((low[j], middle), (middle, high[j])))
+    by_rules, by_differences = found[i, j] / scale, expected[i, j] / scale
     complaint = (
-        f"the derivative of {where} is {found[i, j]:.9g} by the rules and {expected[i, j]:.9g} by central differences"
+        f"the derivative of {where} is {by_rules:.9g} by the rules and {by_differences:.9g} by central differences"
     )
     if abs(left - right) > 1e-3 * (abs(left) + abs(right)):
         complaint += f"; the slope is {left:.4g} on the left and {right:.4g} on the right, a kink: choose another point"
