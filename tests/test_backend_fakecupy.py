@@ -43,6 +43,12 @@ REFUSED = {
     "an index that is no integer": (lambda x: x[B.asarray([0.5])], IndexError, "integer or boolean"),
     "a host index out of bounds": (lambda x: x[2], IndexError, "out of bounds"),
     "truth of many": (bool, ValueError, "ambiguous"),
+    "atomics of bytes": (lambda x: x.astype(np.int8).scatter_add(0, 1), TypeError, "atomicAdd .* dtype int8"),
+    "an attribute of NumPy's ufuncs": (
+        lambda _: xp.add.identity,
+        AttributeError,
+        "'cupy.ufunc' .* no attribute 'identity'",
+    ),
 }
 
 
@@ -83,6 +89,8 @@ GIVEN = {
     "comparison": lambda x: x > 2,
     "norm": lambda x: xp.linalg.norm(x),
     "rows": lambda x: next(iter(x)),
+    "a method of a ufunc": lambda x: xp.add.outer(x, x),
+    "NumPy's, of its ufunc": lambda x: np.add.reduce(x),
 }
 
 
@@ -112,6 +120,13 @@ def test_device_indices_wrap_in_silence_as_in_cupy(x: FakeArray) -> None:
 COSTS = {
     "bool": (lambda x: bool(x[0, 0]), 1, 0, 1),
     "float": (lambda x: float(x[0, 0]), 1, 0, 1),
+    "int": (lambda x: int(x[0, 0]), 1, 0, 1),
+    "complex": (lambda x: complex(x[0, 0]), 1, 0, 1),
+    "list": (lambda x: x.tolist(), 1, 0, 1),
+    "repr": (lambda x: repr(x), 0, 0, 1),
+    "asnumpy": (lambda x: xp.asnumpy(x), 1, 0, 0),
+    "asnumpy of a host array": (lambda _: xp.asnumpy(HOST), 0, 0, 0),
+    "flags": (lambda x: x.flags.owndata, 0, 0, 0),
     "item": (lambda x: x[0, 0].item(), 1, 0, 1),
     "get": (lambda x: x.get(), 1, 0, 0),
     "mask": (lambda x: x[x > 2], 0, 0, 1),
@@ -142,6 +157,12 @@ def test_the_list_of_names_is_cupys() -> None:
         pytest.skip(f"the list is of CuPy 14, and {cupy.__version__} is installed")
     for names, thing in ((cupynames.MODULE, cupy), (cupynames.LINALG, cupy.linalg), (cupynames.ARRAY, cupy.ndarray)):
         assert names <= set(dir(thing))
+
+
+def test_the_flags_are_cupys_three(x: FakeArray) -> None:
+    assert (x.flags.c_contiguous, x.T.flags.c_contiguous, x.T.flags.f_contiguous) == (True, False, True)
+    with pytest.raises(AttributeError, match="writeable"):
+        x.flags.writeable
 
 
 def test_the_namespace_lists_what_it_has() -> None:

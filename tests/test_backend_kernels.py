@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.backend import fakecupy, kernels
+from minigrad.backend import backend_of, fakecupy, kernels
+from minigrad.backend import cupy as cupy_backend
 from minigrad.backend.cupy import CupyBackend
-from minigrad.errors import BoundsError, DeviceError
+from minigrad.errors import BackendUnavailable, BoundsError, DeviceError, UnknownArrayError
 
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
@@ -141,6 +143,47 @@ def test_sorted_segments_add_in_one_order(backend: CupyBackend) -> None:
     y = backend.scatter_add((7, 5), np.float64, backend.asarray(index), backend.asarray(values))
     backend.deterministic = False
     assert np.array_equal(backend.to_host(y), expected)
+
+
+def test_loading(backend: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy is asked for a device before anything is made; its absence is in test_errors.py."""
+    cupy = backend.xp
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cupy.cuda, "is_available", lambda: False, raising=False)
+    monkeypatch.setattr(cupy, "__version__", "14.0", raising=False)
+    with pytest.raises(BackendUnavailable, match=r'CuPy 14\.0 finds no CUDA device: .*nvidia-smi; use device="numpy"'):
+        cupy_backend.load()
+    monkeypatch.setattr(cupy.cuda, "is_available", lambda: True)
+    loaded = cupy_backend.load()
+    assert (type(loaded), loaded.xp) == (CupyBackend, cupy)
+
+
+def test_an_array_that_is_older_than_the_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who made it with CuPy itself never named the device, so nothing is in the table yet."""
+    ndarray = type("ndarray", (), {"__module__": "cupy"})
+    loaded = SimpleNamespace(array_type=ndarray)
+    monkeypatch.setattr("minigrad.backend.get_backend", lambda name: {"cupy": loaded}[name])
+    assert backend_of(ndarray()) is loaded
+    stranger = type("ndarray", (), {"__module__": "cupy"})
+    with pytest.raises(UnknownArrayError, match=r"cupy\.ndarray is no array of a known backend"):
+        backend_of(stranger())
+
+
+def test_waiting_copying_and_the_current_device(backend: CupyBackend) -> None:
+    x = backend.asarray([1.0, 2.0])
+    assert backend.freeze(x) is x  # CuPy has no read-only flag
+    assert np.array_equal(backend.to_host(backend.copy(x)), [1.0, 2.0])
+    before = backend.transfers.waits
+    backend.synchronize()
+    assert repr(backend.transfers).endswith(f"waits={before + 1})")
+    with backend.current("cupy:0"):
+        assert backend.parse_device("cupy") == "cupy:0"
+
+
+def test_a_mask_must_have_the_shape_of_its_axes(backend: CupyBackend) -> None:
+    mask = backend.asarray(np.array([True, False]))
+    with pytest.raises(BoundsError, match=r"getitem: a mask of shape \(2,\) covers axes of sizes \(3,\)"):
+        backend.check_index(mask, (3, 2))
 
 
 def test_devices(backend: CupyBackend) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,29 @@ def run(code: str, *options: str, **env: str) -> str:
 )
 def test_the_state_after_import(options: tuple[str, ...], env: dict[str, str], words: str) -> None:
     assert words in run("print(memory.state())", *options, **env)
+
+
+@pytest.mark.parametrize("lacking", [AttributeError, ValueError, OSError])
+def test_another_c_library_is_left_as_it_is(lacking: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as musl, which has no such name, and Windows, which has no `confstr`."""
+
+    def confstr(name: str) -> str:
+        raise lacking(name)
+
+    monkeypatch.setattr("os.confstr", confstr, raising=False)
+    assert (memory.keep(), memory.release(), memory.state()) == (False, False, "not glibc, left as it is")
+
+
+def test_what_malloc_refuses_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    libc = SimpleNamespace(mallopt=lambda what, size: asked.append(size), malloc_trim=lambda pad: asked.append(pad))
+    monkeypatch.setattr(memory, "_glibc", lambda: libc)
+    monkeypatch.setattr(memory, "_kept", 0)
+    assert memory.keep("1GiB") is False
+    assert asked == [1 << 30, 32 << 20, 1 << 30]
+    assert "keeps up to 1024" not in memory.state()
+    assert memory.release() is True  # nothing was kept, so nothing is undone
+    assert asked[3:] == [0]
 
 
 @needs_glibc
