@@ -4,6 +4,7 @@
     ├── ShapeError (ValueError)                 shapes that do not fit each other or an operation
     │   └── AxisError (IndexError)              an axis that the array does not have
     ├── ArgumentError (ValueError)              an argument out of its range: eps <= 0, p > 1
+    │   └── ArgumentTypeError (TypeError)       an argument of another type than it must have: 1.5 or True for an axis
     ├── DtypeError (TypeError)                  a dtype that an operation cannot take
     ├── DeclarationError (TypeError)             a primitive or layer whose declaration contradicts itself
     ├── UnknownArrayError (TypeError)           an object that belongs to no backend
@@ -33,6 +34,7 @@ from __future__ import annotations
 
 __all__ = [
     "ArgumentError",
+    "ArgumentTypeError",
     "AxisError",
     "BackendUnavailable",
     "BoundsError",
@@ -74,6 +76,10 @@ class AxisError(ShapeError, IndexError):
 
 class ArgumentError(MinigradError, ValueError):
     """An argument outside the range in which it means something."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of another type than it must have, or a name that the function does not take."""
 
 
 class DtypeError(MinigradError, TypeError):

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from minigrad import random
-from minigrad.core import Tensor
+from minigrad.core import Tensor, integers, number
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops import creation
 
@@ -33,10 +33,11 @@ def fans(shape: Shape) -> tuple[int, int]:
         >>> mg.init.fans((16, 3, 5, 5))
         (75, 400)
     """
-    if len(shape) < 2:
-        raise ShapeError(f"fans: shape {tuple(shape)} must have at least two axes, (out, in, *receptive field)")
-    field = math.prod(shape[2:])
-    return int(shape[1]) * field, int(shape[0]) * field
+    sizes = integers(shape, "shape", "fans", least=0)
+    if len(sizes) < 2:
+        raise ShapeError(f"fans: shape {sizes} must have at least two axes, (out, in, *receptive field)")
+    field = math.prod(sizes[2:])
+    return sizes[1] * field, sizes[0] * field
 
 
 def _he(shape: Shape, a: float, mode: str) -> float:
@@ -45,7 +46,7 @@ def _he(shape: Shape, a: float, mode: str) -> float:
         raise ArgumentError(
             f"mode: {mode!r} must be 'fan_in' (keeps the forward's variance) or 'fan_out' (the backward's)"
         )
-    return math.sqrt(2.0 / (1.0 + a * a)) / math.sqrt(max(fans(shape)[mode == "fan_out"], 1))
+    return math.sqrt(2.0 / (1.0 + number(a, "a", "init") ** 2)) / math.sqrt(max(fans(shape)[mode == "fan_out"], 1))
 
 
 def he_uniform(shape: Shape, *, a: float = 0.0, mode: str = "fan_in", **options: Any) -> Tensor:
@@ -83,13 +84,14 @@ def xavier_uniform(shape: Shape, *, gain: float = 1.0, **options: Any) -> Tensor
         >>> bool((abs(mg.init.xavier_uniform((2, 4))) <= 1).all())
         True
     """
-    bound = gain * math.sqrt(6.0 / max(sum(fans(shape)), 1))
+    bound = number(gain, "gain", "xavier_uniform") * math.sqrt(6.0 / max(sum(fans(shape)), 1))
     return random.uniform(shape, -bound, bound, **options)
 
 
 def xavier_normal(shape: Shape, *, gain: float = 1.0, **options: Any) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)); see `xavier_uniform`."""
-    return random.normal(shape, 0.0, gain * math.sqrt(2.0 / max(sum(fans(shape)), 1)), **options)
+    spread = number(gain, "gain", "xavier_normal") * math.sqrt(2.0 / max(sum(fans(shape)), 1))
+    return random.normal(shape, 0.0, spread, **options)
 
 
 def uniform(shape: Shape, low: float = 0.0, high: float = 1.0, **options: Any) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.backend import transfer
-from minigrad.core import BOXES, Operand, Tensor, astype, box, composite, reshape, sum, tensor
+from minigrad.core import BOXES, Operand, Tensor, astype, box, composite, integer, number, reshape, sum, tensor
 from minigrad.errors import ArgumentError, BoundsError, DtypeError, ShapeError
 from minigrad.ops.compare import equal, less, logical_not
 from minigrad.ops.composite import log_softmax, relu
@@ -118,7 +118,7 @@ def huber(prediction: Operand, target: Operand, *, delta: float = 1.0, reduction
         >>> mg.losses.huber(mg.tensor([0.5, 3.0]), [0.0, 0.0], reduction="none")
         tensor([0.125, 2.5  ])
     """
-    if not delta > 0:
+    if not number(delta, "delta", "huber") > 0:
         raise ArgumentError(f"delta: {delta!r} must be above 0; at 0 it would be no loss at all")
     p, t = _alike(prediction, target, "huber")
     d = abs(p - t)
@@ -208,7 +208,8 @@ def cosine(prediction: Operand, target: Operand, *, eps: float = 1e-8, reduction
     p, t = _alike(prediction, target, "cosine")
     if not p.shape:
         raise ShapeError("cosine: a number has no direction; prediction needs at least one axis")
-    lengths = [sqrt(maximum(sum(v * v, axis=-1), eps * eps)) for v in (p, t)]
+    least = number(eps, "eps", "cosine") ** 2
+    lengths = [sqrt(maximum(sum(v * v, axis=-1), least)) for v in (p, t)]
     return _reduce(1.0 - sum(p * t, axis=-1) / (lengths[0] * lengths[1]), reduction)
 
 
@@ -295,6 +296,7 @@ def nll(
     p = _floating(prediction, "nll")
     rows, shape = _by_class(p, "nll")
     t = _data(target, p)
+    ignore_index = integer(ignore_index, "ignore_index", "nll")
     _labels(t, shape, rows.shape[1], ignore_index, "nll")
     out = _picked(rows, reshape(t, (rows.shape[0],)), weight, ignore_index, 0.0, reduction)
     return reshape(out, shape) if reduction == "none" else out
@@ -329,7 +331,7 @@ def cross_entropy(
         >>> mg.losses.cross_entropy(mg.tensor([[2.0, 2.0], [0.0, 1000.0]]), [0, 1])
         tensor(0.34657359)
     """
-    if not 0 <= label_smoothing <= 1:
+    if not 0 <= number(label_smoothing, "label_smoothing", "cross_entropy") <= 1:
         raise ArgumentError(f"label_smoothing: {label_smoothing!r} must be from 0 to 1")
     x = _floating(prediction, "cross_entropy")
     rows, shape = _by_class(x, "cross_entropy")
@@ -343,6 +345,7 @@ def cross_entropy(
         w = 1.0 if weight is None else astype(_data(weight, x), x.dtype)
         out = -sum(probabilities * log_p * w, axis=1)
         return reshape(out, shape) if reduction == "none" else _reduce(out, reduction)
+    ignore_index = integer(ignore_index, "ignore_index", "cross_entropy")
     _labels(t, shape, classes, ignore_index, "cross_entropy")
     out = _picked(log_p, reshape(t, (rows.shape[0],)), weight, ignore_index, label_smoothing, reduction)
     return reshape(out, shape) if reduction == "none" else out

@@ -82,7 +82,7 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
     ("swapaxes", lambda: mg.swapaxes(B, 0, 2), mg.errors.AxisError, "axis 2"),
     ("broadcast", lambda: mg.broadcast_arrays(B, B[:2]), mg.errors.ShapeError, "(2, 4)"),
     ("roll", lambda: mg.roll(B, (1, 2), 0), mg.errors.ArgumentError, "shift (1, 2)"),
-    ("tile", lambda: mg.tile(B, -1), mg.errors.ArgumentError, "repeats -1"),
+    ("tile", lambda: mg.tile(B, -1), mg.errors.ArgumentError, "repeats=-1"),
     ("repeat", lambda: mg.repeat(B, (1, 2), 0), mg.errors.ArgumentError, "3 elements"),
     ("tril", lambda: mg.tril(B[0]), mg.errors.ShapeError, "1 axes"),
     ("diagonal", lambda: mg.diagonal(B, 0, 1, -1), mg.errors.AxisError, "twice"),

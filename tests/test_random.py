@@ -174,7 +174,7 @@ def test_permutation_of_a_tensor_moves_rows() -> None:
         (lambda: mg.random.Generator(-1), "seed: -1"),
         (lambda: mg.random.Generator(0, 1.5), "stream: 1.5"),
         (lambda: mg.random.seed("x"), "n: 'x'"),
-        (lambda: mg.random.uniform(-1), "shape: -1"),
+        (lambda: mg.random.uniform(-1), "shape=-1"),
         (lambda: mg.random.uniform((2, 1.5)), "shape"),
         (lambda: mg.random.uniform(2, generator=3), "generator: 3"),
         (lambda: mg.random.uniform(2, dtype="int32"), "integers"),

@@ -15,7 +15,14 @@ from typing import Any
 from minigrad.backend import memory
 from minigrad.backend.base import Array, Backend, Transfers
 from minigrad.backend.numpy import NumpyBackend
-from minigrad.errors import BackendUnavailable, DeviceError, MinigradError, PluginError, UnknownArrayError
+from minigrad.errors import (
+    ArgumentTypeError,
+    BackendUnavailable,
+    DeviceError,
+    MinigradError,
+    PluginError,
+    UnknownArrayError,
+)
 
 __all__ = [
     "BACKENDS",
@@ -82,6 +89,8 @@ def get_backend(name: str) -> Backend:
     >>> get_backend("numpy").name
     'numpy'
     """
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f'device={name!r} must be a name: "numpy", "cupy", "cupy:1"')
     name = name.partition(":")[0]
     found = _by_name.get(name)
     if found is not None:

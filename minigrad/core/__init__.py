@@ -5,6 +5,7 @@ how a call runs; `essential` the primitives the sweep itself needs; `sweep` the 
 """
 
 from minigrad.core import domains
+from minigrad.core.arguments import dtype_of, integer, integers, number, sequence, shape_of
 from minigrad.core.composite import composite, scope
 from minigrad.core.declare import primitive
 from minigrad.core.essential import (
@@ -14,6 +15,7 @@ from minigrad.core.essential import (
     cast,
     full_like,
     normalize_axes,
+    one_axis,
     reshape,
     reshape_,
     spread,
@@ -32,7 +34,8 @@ from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 
 __all__ = [
     "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor", "astype",
-    "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "full_like",
-    "gradients", "method", "no_grad", "normalize_axes", "primitive", "rebind", "reshape", "reshape_", "scope",
-    "spread", "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
+    "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "dtype_of",
+    "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes", "number", "one_axis",
+    "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread", "stop_gradient", "sum",
+    "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from minigrad.core.arguments import blame
 from minigrad.core.modes import MODES, Watcher
 
 P = ParamSpec("P")
@@ -51,10 +52,14 @@ def composite(func: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(func)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not MODES.get().watchers:
-            return func(*args, **kwargs)
-        with scope("composite", name, func):
-            return func(*args, **kwargs)
+        try:
+            if not MODES.get().watchers:
+                return func(*args, **kwargs)
+            with scope("composite", name, func):
+                return func(*args, **kwargs)
+        except (AttributeError, TypeError) as error:
+            blame(error, name, func, args, kwargs)
+            raise
 
     COMPOSITES[name] = call
     return call

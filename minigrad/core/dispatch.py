@@ -16,15 +16,17 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import BACKENDS, get_backend
+from minigrad.core.arguments import short
+from minigrad.core.faults import bind_extra, explain, filled, input_name, mixed
 from minigrad.core.modes import MODES
 from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
-from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
-from minigrad.errors import DeviceError, DtypeError, MinigradError, ShapeError, UnknownArrayError
+from minigrad.errors import DeviceError, DtypeError, UnknownArrayError
 from minigrad.notation import Expr, fn
 
 WEAK = (float, int, bool)
+NONE_TOO = ("equal", "not_equal")  # Python compares with None all the time; nothing is equal to it
 new = object.__new__
 ndarray = np.ndarray
 
@@ -34,9 +36,9 @@ def specialise(op: Primitive) -> Callable[..., Any]:
     if op.variadic or op.outputs > 1 or len(op.inputs) not in (1, 2) or (op.defaults and len(op.inputs) == 2):
         call = _general(op)
     else:
-        call = _unary(op) if len(op.inputs) == 1 else _binary(op)
-    functools.update_wrapper(call, op.forward, assigned=("__module__", "__qualname__", "__doc__"))
-    call.__name__ = op.name
+        call = _named(op, _unary(op) if len(op.inputs) == 1 else _binary(op))
+    functools.update_wrapper(call, op.forward, assigned=("__module__", "__doc__"))
+    call.__name__ = call.__qualname__ = op.name
     call.__signature__ = op.signature.replace(parameters=list(op.signature.parameters.values())[1:])  # type: ignore[attr-defined]
     call.primitive = op  # type: ignore[attr-defined]
     del call.__wrapped__  # type: ignore[attr-defined]  # inspect would show xp
@@ -47,6 +49,16 @@ def _general(op: Primitive) -> Callable[..., Any]:
     def call(*args: Any, **params: Any) -> Any:
         return apply(op, args, params)
 
+    return call
+
+
+def _named(op: Primitive, call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call` with the names that the declaration gives its inputs, so that they can be given by keyword and Python's
+    own errors speak of them. A wrapper that looked at keywords would cost a quarter of a small operation.
+    """
+    code = call.__code__
+    rest = tuple(f"{n}_" if n in op.inputs else n for n in code.co_varnames[len(op.inputs) :])
+    call.__code__ = code.replace(co_varnames=(*op.inputs, *rest), co_name=op.name, co_qualname=op.name)
     return call
 
 
@@ -64,7 +76,7 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         if kernel is None or (boxed and mode.watched):
             return apply(op, (x,), params)
         if len(params) != len(defaults):
-            params = defaults | params
+            params = filled(op, params)
         try:
             y = kernel(a, **params)
         except Exception as error:
@@ -176,9 +188,11 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         ShapeError: shapes that do not fit.
     """
     if len(args) != len(op.inputs) and not (op.variadic and len(args) >= len(op.inputs)):
-        args, params = _bind_extra(op, args, params)
-    if op.defaults:
-        params = op.defaults | params
+        args, params = bind_extra(op, args, params)
+    if len(params) != len(op.defaults):
+        params = filled(op, params)
+    elif params:
+        params = op.defaults | params  # in the order of the declaration
     boxed = any(type(a) in BOXES for a in args)
     raw, nodes, backend, abstract = [], [], None, None
     for k, a in enumerate(args):
@@ -195,18 +209,18 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
             if backend is None:
                 backend = BACKENDS[t]
             elif BACKENDS[t] is not backend:
-                raise DeviceError(_mixed(op, args))
+                raise DeviceError(mixed(op, args))
             if boxed and a.dtype.kind not in "fiub":
                 raise DtypeError(
-                    f"{op.name}: {_input_name(op, k)} has dtype {a.dtype}; tensors hold floats, integers and booleans"
+                    f"{op.name}: {input_name(op, k)} has dtype {a.dtype}; tensors hold floats, integers and booleans"
                 )
         elif hasattr(t, "__primitive__"):
             abstract = t
-        elif t not in WEAK and a is not None:
+        elif t not in WEAK and (a is not None or op.name not in NONE_TOO):
             raise UnknownArrayError(
-                f"{op.name}: {_input_name(op, k)} is a {t.__name__} ({_short(a)}); it takes tensors, arrays and "
-                "numbers; "
-                "make it a tensor with minigrad.tensor"
+                f"{op.name}: {input_name(op, k)} is "
+                + ("None" if a is None else f"a {t.__name__} ({short(a)})")
+                + "; it takes tensors, arrays and numbers; make it a tensor with minigrad.tensor"
             )
         raw.append(a)
         nodes.append(node)
@@ -320,73 +334,3 @@ def _symbol(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Exp
         aval = op.infer(*args, **params)
         shape, dtype = aval.shape, aval.dtype
     return Expr(op.show or fn(op.name), args, params, op.call, shape, dtype)
-
-
-def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> None:
-    """Say at which operation, on what and where in the user's code a forward failed.
-
-    Shapes that do not fit become a ShapeError that teaches, and arrays on two devices of one backend a DeviceError.
-    """
-    params = op.defaults | params
-    if isinstance(error, TypeError) and any(a is None for a in args):
-        k = next(k for k, a in enumerate(args) if a is None)
-        raise UnknownArrayError(f"{op.name}: {_input_name(op, k)} is None; it takes arrays and numbers") from None
-    described = ", ".join(
-        f"{_input_name(op, k)}: {a.dtype} {tuple(a.shape)}"
-        if hasattr(a, "shape")
-        else f"{_input_name(op, k)}: {_short(a)}"
-        for k, a in enumerate(args)
-    )
-    note = f"in minigrad.{op.name} with {described}" + "".join(f", {k}={_short(v)}" for k, v in params.items())
-    note += f"\n  at {user_line()}"
-    if len({BACKENDS[type(r)].device_of(r) for r in _raws(args) if type(r) in BACKENDS}) > 1:
-        raise DeviceError(_mixed(op, args)) from error
-    if isinstance(error, (ValueError, IndexError, TypeError)) and not isinstance(error, MinigradError):
-        avals = [Aval(tuple(a.shape), a.dtype) if hasattr(a, "shape") else a for a in args]
-        try:
-            op.infer(*avals, **params)
-        except ShapeError as better:
-            better.add_note(note)
-            raise better from None
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as other:  # the first error stands
-            if str(other) != str(error):
-                error.add_note(f"shape inference failed as well: {other}")
-    error.add_note(note)
-
-
-def _bind_extra(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    names = [*op.inputs]
-    missing = [n for n in names[len(args) :] if n in params]
-    args = (*args, *(params[n] for n in missing))  # inputs given by keyword
-    params = {k: v for k, v in params.items() if k not in missing}
-    if len(args) != len(names):
-        raise UnknownArrayError(
-            f"{op.name} takes {len(names)} arrays ({', '.join(names)}), {len(args)} given; parameters go by keyword: "
-            f"{[*op.defaults]}"
-        )
-    return args, params
-
-
-def _input_name(op: Primitive, k: int) -> str:
-    return f"argument {op.inputs[k]!r}" if k < len(op.inputs) else f"argument {op.variadic}[{k - len(op.inputs)}]"
-
-
-def _raws(args: tuple[Any, ...]) -> list[Any]:
-    return [a._data if type(a) in BOXES else a for a in args]
-
-
-def _mixed(op: Primitive, args: tuple[Any, ...]) -> str:
-    where = ", ".join(
-        f"{_input_name(op, k)} on {BACKENDS[type(r)].device_of(r)!r}"
-        for k, r in enumerate(_raws(args))
-        if type(r) in BACKENDS
-    )
-    return (
-        f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), "
-        "or make arrays tensors there with minigrad.tensor(a, device=…)"
-    )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import backend_of, get_backend
+from minigrad.core.arguments import dtype_of, integer, integers, shape_of, unknown
 from minigrad.core.declare import primitive
 from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
-from minigrad.errors import AxisError, DtypeError, ShapeError, UnknownArrayError
+from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import as_is, reduction
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def shape_of(x: Any, op: str) -> tuple[int, ...]:
-    """The shape of an argument of `op`; UnknownArrayError for what has none, a list for instance."""
-    if not hasattr(x, "shape"):
-        raise UnknownArrayError(
-            f"{op}: the argument is a {type(x).__name__}; it takes tensors and arrays: make it one with minigrad.tensor"
-        )
-    return tuple(x.shape)
-
-
-def normalize_axes(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
+def normalize_axes(x: Any, axis: Axis, op: str, name: str = "axis") -> tuple[int, ...]:
     """`axis` as increasing, non-negative positions; AxisError names the operation, the axis and the shape."""
-    ndim = len(shape_of(x, op))
+    shape = shape_of(x, op)
+    ndim = len(shape)
     if axis is None:
         return tuple(range(ndim))
-    axes: Any = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+    axes = (axis,) if type(axis) is int else integers(axis, name, op)
     for a in axes:
-        if not isinstance(a, (int, np.integer)) or isinstance(a, bool):
-            raise AxisError(f"{op}: axis must be an int or a tuple of ints, not {axis!r}")
         if not -ndim <= a < ndim:
-            raise AxisError(
-                f"{op}: axis {a} is out of range for shape {tuple(x.shape)}; it has axes {-ndim} to {ndim - 1}"
-            )
-    out = tuple(sorted(int(a) % ndim for a in axes))
+            have = f"it has axes {-ndim} to {ndim - 1}" if ndim else "it has no axes"
+            where = "" if name == "axis" else f" in {name}"
+            raise AxisError(f"{op}: axis {a}{where} is out of range for shape {shape}; {have}")
+    out = tuple(sorted(a % ndim for a in axes)) if ndim else ()
     if len(set(out)) != len(out):
-        raise AxisError(f"{op}: axis {axis!r} names an axis twice for shape {tuple(x.shape)}")
+        raise AxisError(f"{op}: {name} {axis!r} names an axis twice for shape {shape}")
     return out
+
+
+def one_axis(x: Any, axis: int, op: str, name: str = "axis") -> int:
+    """`axis` as one non-negative position of `x`; errors as those of `normalize_axes`."""
+    return normalize_axes(x, integer(axis, name, op), op, name)[0]
 
 
 def with_ones(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,17 +118,16 @@ def reshape(x: Operand, shape: Any) -> Tensor:
         >>> mg.reshape(mg.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1)).shape
         (2, 2)
     """
-    new = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(operator.index(n) for n in shape)
-    old = shape_of(x, "reshape")
+    old, new = shape_of(x, "reshape"), integers(shape, "shape", "reshape")
+    asked = new
     size = math.prod(old)
     known = math.prod(n for n in new if n != -1)
     if new.count(-1) == 1 and known and size % known == 0:
         new = tuple(size // known if n == -1 else n for n in new)
     if math.prod(new) != size or min(new, default=0) < 0:
         raise ShapeError(
-            f"reshape: shape {old} has {size} elements, which do not fit "
-            f"{tuple(shape) if not isinstance(shape, int) else shape}; the sizes must multiply to {size}, and one of "
-            "them may be -1"
+            f"reshape: shape {old} has {size} elements, which do not fit {asked}; the sizes must multiply to {size}, "
+            "and one of them may be -1"
         )
     return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
 
@@ -150,7 +144,7 @@ def broadcast_to_(xp: Any, x: Operand, *, shape: tuple[int, ...]) -> Any:
     return xp.broadcast_to(x, shape)
 
 
-def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
+def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Tensor:
     """`x` repeated along new leading axes and along its axes of size 1, as NumPy's broadcasting does; no copy.
 
     Raises:
@@ -161,7 +155,7 @@ def broadcast_to(x: Operand, shape: tuple[int, ...]) -> Tensor:
         >>> mg.broadcast_to(mg.tensor([1.0, 2.0]), (3, 2)).shape
         (3, 2)
     """
-    shape, old = tuple(operator.index(n) for n in shape), shape_of(x, "broadcast_to")
+    old, shape = shape_of(x, "broadcast_to"), integers(shape, "shape", "broadcast_to", least=0)
     if len(old) > len(shape) or any(n not in (1, m) for n, m in zip(old[::-1], shape[::-1], strict=False)):
         raise ShapeError(
             f"broadcast_to: shape {old} does not broadcast to {shape}; counted from the last axis, sizes must be "
@@ -196,9 +190,9 @@ def astype(x: Operand, dtype: Any) -> Tensor:
         >>> mg.astype(mg.tensor([1.5, -1.5]), "int64")
         tensor([ 1, -1])
     """
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "fiub":
-        raise DtypeError(f"astype: dtype {dtype} is not supported; tensors hold floats, integers and booleans")
+    dtype = dtype_of(dtype, "astype")
+    if not hasattr(x, "dtype"):
+        shape_of(x, "astype")  # raises for what is no array
     if x.dtype == dtype:
         return x  # type: ignore[no-any-return]
     return cast(x, dtype=dtype) if dtype.kind == "f" else truncated(x, dtype=dtype)
@@ -236,6 +230,8 @@ def transfer(xp: Any, x: Operand, *, device: str, source: str) -> Any:
 def to(x: Tensor, device: str) -> Tensor:
     """`x` on `device` ("numpy", "cupy", "cupy:1"); differentiable. Returns `x` itself when it is there already."""
     target = get_backend(device).parse_device(device)
+    if not isinstance(x, Tensor):
+        raise unknown(x, "to", "x")
     return x if target == x.device else transfer(x, device=target, source=x.device)
 
 

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of, get_backend
+from minigrad.core.arguments import dtype_of
 from minigrad.core.methods import TensorMethods
 from minigrad.core.modes import MODES
 from minigrad.core.node import Leaf, Node
-from minigrad.errors import DeviceError, DtypeError, ShapeError
+from minigrad.errors import DeviceError, DtypeError, GraphError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +58,7 @@ class Tensor(TensorMethods):
     @data.setter
     def data(self, value: Any) -> None:
         if not self.is_leaf:
-            raise RuntimeError("data: computed by an operation; only leaves take new data: call .detach() first")
+            raise GraphError("data: computed by an operation; only leaves take new data: call .detach() first")
         raw = value._data if isinstance(value, Tensor) else value
         backend = backend_of(self._data)
         if not isinstance(raw, backend.array_type):
@@ -113,9 +114,7 @@ class Tensor(TensorMethods):
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
         if not self.is_leaf:
-            raise RuntimeError(
-                "requires_grad: only a leaf can change it; use .detach() for a value that is not tracked"
-            )
+            raise GraphError("requires_grad: only a leaf can change it; use .detach() for a value that is not tracked")
         if bool(flag) != self.requires_grad:
             self._node = leaf(self._data) if flag else None
 
@@ -137,7 +136,7 @@ class Tensor(TensorMethods):
     @grad.setter
     def grad(self, value: Any) -> None:
         if not isinstance(self._node, Leaf):
-            raise RuntimeError("grad: only a leaf that requires grad holds a gradient; set requires_grad = True first")
+            raise GraphError("grad: only a leaf that requires grad holds a gradient; set requires_grad = True first")
         if value is not None:
             raw = (
                 value._data
@@ -161,7 +160,7 @@ class Tensor(TensorMethods):
     def item(self) -> Any:
         """The one element, as a Python number."""
         if self.size != 1:
-            raise ValueError(
+            raise ShapeError(
                 f"item: this tensor has shape {self.shape}, {self.size} elements; item() takes exactly one: "
                 "index or reduce first, or use .tolist()"
             )
@@ -253,7 +252,7 @@ class Tensor(TensorMethods):
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
+            raise ShapeError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
         return bool(self.item())
 
     def __float__(self) -> float:
@@ -264,7 +263,7 @@ class Tensor(TensorMethods):
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
-            raise TypeError(f"only an integer tensor of one element can be used as an index, this one is {self.dtype}")
+            raise DtypeError(f"only an integer tensor of one element can be used as an index, this one is {self.dtype}")
         return int(self.item())
 
     __hash__ = object.__hash__
@@ -287,7 +286,7 @@ class Tensor(TensorMethods):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
-            raise RuntimeError("deepcopy: only leaves can be copied; call .detach() first")
+            raise GraphError("deepcopy: only leaves can be copied; call .detach() first")
         twin: Tensor = object.__new__(type(self))
         twin._data, twin._node, twin._name = self._data, leaf(self._data) if self.requires_grad else None, self.name
         return twin
@@ -363,7 +362,8 @@ def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_gra
             device = device or source.device_of(data)
             data = data if get_backend(device) is source else source.to_host(data)
         device = device or MODES.get().device
-        array = get_backend(device or "numpy").asarray(data, dtype, device)
+        kind = None if dtype is None else dtype_of(dtype, "tensor")
+        array = get_backend(device or "numpy").asarray(data, kind, device)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"data: dtype {array.dtype} is not supported; tensors hold floats, integers and booleans")
     target._data = freeze(array)

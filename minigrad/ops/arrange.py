@@ -14,10 +14,14 @@ from minigrad.core import (
     Tensor,
     broadcast_to_,
     composite,
+    integer,
+    integers,
     method,
     normalize_axes,
+    one_axis,
     primitive,
     reshape_,
+    shape_of,
     sum_,
 )
 from minigrad.core.domains import reals
@@ -59,16 +63,15 @@ def roll(x: Operand, shift: int | Sequence[int], axis: int | Sequence[int] | Non
         >>> mg.roll(mg.tensor([1.0, 2.0, 3.0]), 1)
         tensor([3., 1., 2.])
     """
-    shape = tuple(x.shape)
+    shape, shifts = shape_of(x, "roll"), integers(shift, "shift", "roll")
     if axis is None:
-        total = shift if isinstance(shift, int) else sum(shift)
-        return reshape_(roll(reshape_(x, shape=(math.prod(shape),)), total, 0), shape=shape)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+        return reshape_(roll(reshape_(x, shape=(math.prod(shape),)), sum(shifts), 0), shape=shape)
+    axes = integers(axis, "axis", "roll")
+    shifts = shifts * len(axes) if len(shifts) == 1 else shifts
     if len(shifts) != len(axes):
         raise ArgumentError(f"roll: shift {shift} must be one number, or one for each axis of {axis}")
     for a, k in zip(axes, shifts, strict=True):
-        (at,) = normalize_axes(x, a, "roll")
+        at = one_axis(x, a, "roll")
         n = shape[at]
         k = n - k % n if n else 0
         if 0 < k < n:
@@ -89,10 +92,8 @@ def tile(x: Operand, repeats: int | Sequence[int]) -> Tensor:
         tensor([[1., 2., 1., 2.],
                 [1., 2., 1., 2.]])
     """
-    times = (repeats,) if isinstance(repeats, int) else tuple(int(r) for r in repeats)
-    if min(times, default=0) < 0:
-        raise ArgumentError(f"tile: repeats {repeats} must not be negative")
-    ndim = max(len(times), len(x.shape))
+    times = integers(repeats, "repeats", "tile", least=0)
+    ndim = max(len(times), len(shape_of(x, "tile")))
     times, shape = (1,) * (ndim - len(times)) + times, (1,) * (ndim - len(x.shape)) + tuple(x.shape)
     apart = tuple(k for n in shape for k in (1, n))
     whole = tuple(k for r, n in zip(times, shape, strict=True) for k in (r, n))
@@ -119,14 +120,13 @@ def repeat(x: Operand, repeats: int | Sequence[int], axis: int | None = None) ->
         tensor([1., 2., 2.])
     """
     if axis is None:
-        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
-    (at,) = normalize_axes(x, axis, "repeat")
-    n = x.shape[at]
-    times = (repeats,) if isinstance(repeats, int) else tuple(int(r) for r in repeats)
-    if min(times, default=0) < 0 or (not isinstance(repeats, int) and len(times) not in (1, n)):
+        x, axis = reshape_(x, shape=(math.prod(shape_of(x, "repeat")),)), 0
+    at = one_axis(x, axis, "repeat")
+    n, times = x.shape[at], integers(repeats, "repeats", "repeat", least=0)
+    if len(times) not in (1, n):
         raise ArgumentError(
             f"repeat: repeats {repeats} must be one number, or one for each of the {n} elements along axis {axis} of "
-            f"shape {tuple(x.shape)}, and not negative"
+            f"shape {tuple(x.shape)}"
         )
     if len(times) != 1:
         return take(x, np.repeat(np.arange(n), times), at)
@@ -149,7 +149,7 @@ def lower_mask(xp: Any, x: Operand, *, k: int) -> Any:
 
 
 def _matrices(x: Any, op: str) -> None:
-    if len(x.shape) < 2:
+    if len(shape_of(x, op)) < 2:
         raise ShapeError(f"{op}: shape {tuple(x.shape)} has {len(x.shape)} axes; a matrix has at least two")
 
 
@@ -167,7 +167,7 @@ def tril(x: Operand, k: int = 0) -> Tensor:
                 [1., 1., 0.]])
     """
     _matrices(x, "tril")
-    return keep(x, lower_mask(x, k=k))
+    return keep(x, lower_mask(x, k=integer(k, "k", "tril")))
 
 
 @composite
@@ -184,7 +184,7 @@ def triu(x: Operand, k: int = 0) -> Tensor:
                 [0., 0., 1.]])
     """
     _matrices(x, "triu")
-    return keep(x, logical_not(lower_mask(x, k=k - 1)))
+    return keep(x, logical_not(lower_mask(x, k=integer(k, "k", "triu") - 1)))
 
 
 @method("diagonal")
@@ -200,7 +200,9 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ten
         >>> mg.diagonal(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
         tensor([2.])
     """
-    normalize_axes(x, (axis1, axis2), "diagonal")
+    offset = integer(offset, "offset", "diagonal")
+    both = one_axis(x, axis1, "diagonal", "axis1"), one_axis(x, axis2, "diagonal", "axis2")
+    normalize_axes(x, both, "diagonal", "axis1, axis2")
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     *lead, n, m = x.shape
     start = offset if offset >= 0 else -offset * m

@@ -14,9 +14,12 @@ from minigrad.core import (
     astype,
     composite,
     full_like,
+    integer,
     method,
     normalize_axes,
+    number,
     reshape_,
+    shape_of,
     stop_gradient,
     sum_,
 )
@@ -158,7 +161,7 @@ def norm(x: Operand, axis: Axis = None, keepdims: bool = False, *, ord: float = 
         tensor([0., 0.])
     """
     axes, wide = normalize_axes(x, axis, "norm"), widened(x)
-    if ord == 2:
+    if number(ord, "ord", "norm") == 2:
         squares = sum_(wide * wide, axes=axes, keepdims=keepdims)
         zero = squares <= 0
         return narrowed(where(zero, 0.0, sqrt(where(zero, 1.0, squares))), x)
@@ -189,6 +192,8 @@ def one_hot(labels: Operand, classes: int, dtype: Any = "float32") -> Tensor:
         tensor([[0., 1.],
                 [1., 0.]], dtype=float32)
     """
+    shape_of(labels, "one_hot", "labels")
+    classes = integer(classes, "classes", "one_hot", least=0)
     if labels.dtype.kind not in "iu":
         raise ArgumentError(f"one_hot: labels have dtype {labels.dtype}; they must be integers")
     host = labels._data if isinstance(labels, Tensor) else labels

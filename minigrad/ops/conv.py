@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minigrad.core import Operand, Tensor, composite, reshape_
+from minigrad.core import Operand, Tensor, composite, integer, reshape_
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.index import sliced
 from minigrad.ops.linalg import matmul_
@@ -34,6 +34,7 @@ def _conv(
 ) -> Tensor:
     op = f"conv{spatial}d"
     _fitting(x, weight, spatial, op, "out, c / groups")
+    groups = integer(groups, "groups", op, least=1)
     (n, c), (out, per_group, *sizes) = x.shape[:2], weight.shape
     if c != per_group * groups or out % groups:
         raise ShapeError(
@@ -78,6 +79,7 @@ def _conv_transpose(
 ) -> Tensor:
     op = f"conv_transpose{spatial}d"
     _fitting(x, weight, spatial, op, "c, out / groups")
+    groups = integer(groups, "groups", op, least=1)
     (n, c, *lengths), (rows, per_group, *sizes) = x.shape, weight.shape
     if rows != c or c % groups:
         raise ShapeError(f"{op}: x has {c} channels in {groups} groups and weight takes {rows}; these do not fit")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import notation
-from minigrad.core import Operand, Tensor, broadcast_to, composite, primitive, sum_
+from minigrad.core import Operand, Tensor, broadcast_to, composite, primitive, shape_of, sum_
 from minigrad.core.domains import Rng, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.arrange import diagonal, lower_mask, tril, triu
@@ -24,7 +24,7 @@ Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _square(x: Any, op: str) -> None:
-    shape = tuple(x.shape)
+    shape = shape_of(x, op)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"{op}: shape {shape} holds no square matrices; the last two sizes must be equal")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, composite, full_like, method, primitive
+from minigrad.core import Operand, Tensor, composite, full_like, integer, method, primitive, shape_of
 from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals
 from minigrad.core.domains import positive as positives
 from minigrad.notation import fn
@@ -82,6 +82,7 @@ def positive(x: Operand) -> Tensor:
         >>> +mg.tensor([1.0, -2.0])
         tensor([ 1., -2.])
     """
+    shape_of(x, "positive")
     return x  # type: ignore[no-any-return]
 
 
@@ -93,6 +94,7 @@ def reciprocal(x: Operand) -> Tensor:
         >>> mg.reciprocal(mg.tensor([2, 4]))
         tensor([0.5 , 0.25])
     """
+    shape_of(x, "reciprocal") if not isinstance(x, (int, float)) else None
     return divide(1.0, x)
 
 
@@ -199,6 +201,7 @@ def round(x: Operand, decimals: int = 0) -> Tensor:
         >>> mg.round(mg.tensor([0.5, 1.5, 2.345]), 1)
         tensor([0.5, 1.5, 2.3])
     """
+    decimals, _ = integer(decimals, "decimals", "round"), shape_of(x, "round")
     if decimals == 0 or (decimals > 0 and x.dtype.kind in "iub"):
         return round_(x)
     if decimals < 0:
@@ -265,7 +268,7 @@ def keep(xp: Any, x: Operand, mask: Operand) -> Any:
     """x where the boolean `mask` holds, exactly 0 elsewhere, even under an inf or NaN. Its own adjoint."""
     if type(mask) is not bool and (not hasattr(mask, "dtype") or mask.dtype.kind != "b"):
         mask = mask != 0  # backends multiply bits by the mask, which must be 0 or 1
-    return backend_of(x).keep(x, mask)
+    return backend_of(x).keep(x, mask) if hasattr(x, "dtype") else xp.where(xp.asarray(mask), x, 0)
 
 
 @primitive(
@@ -334,6 +337,7 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
         >>> mg.clip(mg.tensor([-2.0, 0.5, 3.0]), 0, 1)
         tensor([0. , 0.5, 1. ])
     """
+    shape_of(x, "clip")
     limits = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
     low = (limits.min if limits else -np.inf) if min is None else min
     high = (limits.max if limits else np.inf) if max is None else max

@@ -16,13 +16,15 @@ from minigrad.core import (
     broadcast_to,
     full_like,
     method,
-    normalize_axes,
+    number,
+    one_axis,
     primitive,
     reshape_,
+    shape_of,
 )
 from minigrad.core.domains import Rng, reals
 from minigrad.core.tensor import BOXES
-from minigrad.errors import BoundsError, DtypeError, ShapeError
+from minigrad.errors import ArgumentTypeError, BoundsError, DtypeError, ShapeError
 
 Spec = tuple[Any, ...]  # one entry per index: an int, None, Ellipsis, ("slice", start, stop, step), or ARRAY
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -169,7 +171,7 @@ def _parsed(x: Operand, index: Any, op: str) -> tuple[Spec, list[Any]]:
             entry = entry if entry.size else entry.astype(np.intp)  # an empty list has no dtype of its own
         if type(entry) in BOXES or (type(entry) in BACKENDS and not isinstance(entry, np.generic)):
             if entry.dtype.kind not in "iub":
-                raise TypeError(f"{op}: an index array must hold integers or booleans, this one is {entry.dtype}")
+                raise DtypeError(f"{op}: an index array must hold integers or booleans, this one is {entry.dtype}")
             spec.append(ARRAY)
             arrays.append(_beside(x, entry))
         elif isinstance(entry, slice):
@@ -180,7 +182,7 @@ def _parsed(x: Operand, index: Any, op: str) -> tuple[Spec, list[Any]]:
         elif isinstance(entry, (int, np.integer)):
             spec.append(int(entry))
         else:
-            raise TypeError(
+            raise ArgumentTypeError(
                 f"{op}: {entry!r} is no index; use integers, slices, None, Ellipsis, or arrays of integers or booleans"
             )
     return tuple(spec), arrays
@@ -223,6 +225,7 @@ def scatter_add(x: Operand, index: Any, values: Operand) -> Tensor:
         >>> mg.scatter_add(mg.zeros(3), mg.tensor([0, 2, 2]), mg.tensor([1.0, 2.0, 3.0]))
         tensor([1., 0., 5.])
     """
+    shape_of(x, "scatter_add")
     spec, arrays = _parsed(x, index, "scatter_add")
     try:
         if not arrays:
@@ -234,6 +237,7 @@ def scatter_add(x: Operand, index: Any, values: Operand) -> Tensor:
     except IndexError as problem:
         raise _bounds(problem, "scatter_add") from problem
     if not hasattr(values, "shape"):
+        number(values, "values", "scatter_add")
         values = full_like(x, value=values, shape=(), dtype=x.dtype)
     if tuple(values.shape) != there:
         values = broadcast_to(values, there)
@@ -265,17 +269,17 @@ def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
         tensor([[3., 1.]])
     """
     if axis is None:
-        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
-    (at,) = normalize_axes(x, axis, "take")
-    if isinstance(indices, (int, np.integer)):
+        x, axis = reshape_(x, shape=(math.prod(shape_of(x, "take")),)), 0
+    at = one_axis(x, axis, "take")
+    if isinstance(indices, (int, np.integer)) and not isinstance(indices, bool):
         return sliced(x, spec=(*(ALL,) * at, int(indices)))
     return gather_(x, _integers(x, indices, "take"), spec=(*(ALL,) * at, ARRAY))
 
 
 def _integers(x: Any, indices: Any, op: str) -> Any:
     """Indices given as a list, an array or a tensor, on the device of `x`."""
-    if isinstance(indices, (list, tuple)):
-        indices = np.asarray(indices, np.int64 if not len(indices) else None)
+    if not hasattr(indices, "shape"):
+        indices = np.asarray(indices, np.int64 if isinstance(indices, (list, tuple)) and not indices else None)
     if indices.dtype.kind not in "iu":
         raise DtypeError(f"{op}: indices have dtype {indices.dtype}; they must be integers")
     return _beside(x, indices)
@@ -309,7 +313,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Tensor:
         tensor([[1.],
                 [2.]])
     """
-    (at,) = normalize_axes(x, axis, "take_along_axis")
+    at = one_axis(x, axis, "take_along_axis")
     indices = _integers(x, indices, "take_along_axis")
     shape, ndim = tuple(x.shape), len(x.shape)
     wrong = len(indices.shape) != ndim or any(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import notation
-from minigrad.core import Operand, Tensor, method, primitive, reshape_
+from minigrad.core import Operand, Tensor, method, primitive, reshape_, shape_of
 from minigrad.core.domains import Rng, nonzero, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.elementwise import reflected, where
@@ -160,7 +160,7 @@ def eigh(x: Operand) -> Eigh:
         >>> mg.linalg.eigh(mg.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
         tensor([1., 2.])
     """
-    shape = tuple(x.shape)
+    shape = shape_of(x, "eigh")
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise ShapeError(f"eigh: shape {shape} holds no square matrices; the last two sizes must be equal")
     return Eigh(*eigh_(x))

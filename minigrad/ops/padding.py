@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, broadcast_to_, composite, primitive
+from minigrad.core import Operand, Tensor, broadcast_to_, composite, integers, number, primitive, shape_of
 from minigrad.core.domains import Rng, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.arrange import flip
@@ -74,6 +74,7 @@ def pad(
         raise ArgumentError(f'mode: {mode!r} must be "constant", "edge" or "reflect"')
     if not any(map(any, pairs)):
         return x  # type: ignore[no-any-return]
+    number(value, "value", "pad")
     if mode == "constant":
         return pad_(x, widths=pairs, value=float(value))
     if value != 0:
@@ -82,13 +83,11 @@ def pad(
 
 
 def _pairs(x: Any, widths: Any) -> tuple[tuple[int, int], ...]:
-    ndim = len(x.shape)
-    if isinstance(widths, int):
-        pairs: tuple[tuple[int, ...], ...] = ((widths, widths),) * ndim
-    elif len(widths) == 2 and all(isinstance(w, int) for w in widths):
-        pairs = (tuple(widths),) * ndim
-    else:
-        pairs = tuple(tuple(int(w) for w in pair) for pair in widths)
+    ndim = len(shape_of(x, "pad"))
+    widths = widths.tolist() if hasattr(widths, "tolist") else widths
+    nested = isinstance(widths, Sequence) and any(isinstance(w, Sequence) for w in widths)
+    pairs = [integers(w, "widths", "pad") for w in (widths if nested and not isinstance(widths, str) else [widths])]
+    pairs = [p * 2 if len(p) == 1 else p for p in pairs] * (ndim if len(pairs) == 1 else 1)
     if len(pairs) != ndim or any(len(p) != 2 or min(p) < 0 for p in pairs):
         raise ShapeError(
             f"pad: widths {widths} must give two numbers, not negative, for each of the {ndim} axes of shape "

@@ -8,8 +8,20 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from minigrad.core import Operand, Tensor, broadcast_to, composite, normalize_axes, reshape_, sum_
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad.core import (
+    Operand,
+    Tensor,
+    broadcast_to,
+    composite,
+    integer,
+    integers,
+    normalize_axes,
+    one_axis,
+    reshape_,
+    shape_of,
+    sum_,
+)
+from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError
 from minigrad.ops.arrange import diagonal
 from minigrad.ops.linalg import matmul_
 from minigrad.ops.shape import expand_dims, moveaxis, permute_dims_
@@ -33,7 +45,7 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Tensor:
         >>> mg.vecdot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
         tensor(11.)
     """
-    (i,), (j,) = normalize_axes(a, axis, "vecdot"), normalize_axes(b, axis, "vecdot")
+    i, j = one_axis(a, axis, "vecdot"), one_axis(b, axis, "vecdot")
     if a.shape[i] != b.shape[j]:
         raise ShapeError(
             f"vecdot: a {tuple(a.shape)} and b {tuple(b.shape)} have {a.shape[i]} and {b.shape[j]} elements along axis "
@@ -53,7 +65,8 @@ def outer(a: Operand, b: Operand) -> Tensor:
         tensor([[3., 4.],
                 [6., 8.]])
     """
-    return reshape_(a, shape=(math.prod(a.shape), 1)) * reshape_(b, shape=(math.prod(b.shape),))
+    rows, columns = math.prod(shape_of(a, "outer", "a")), math.prod(shape_of(b, "outer", "b"))
+    return reshape_(a, shape=(rows, 1)) * reshape_(b, shape=(columns,))
 
 
 @composite
@@ -73,15 +86,19 @@ def tensordot(a: Operand, b: Operand, axes: int | tuple[Sequence[int], Sequence[
         >>> mg.tensordot(mg.ones((2, 3, 4)), mg.ones((4, 3, 5)), ([2, 1], [0, 1])).shape
         (2, 5)
     """
-    shape_a, shape_b = tuple(a.shape), tuple(b.shape)
-    if isinstance(axes, int):
+    shape_a, shape_b = shape_of(a, "tensordot", "a"), shape_of(b, "tensordot", "b")
+    pair = tuple(axes) if isinstance(axes, Sequence) and not isinstance(axes, str) else None
+    if pair is None:
+        axes = integer(axes, "axes", "tensordot")
         if not 0 <= axes <= min(len(shape_a), len(shape_b)):
             raise ShapeError(f"tensordot: axes={axes}, but a has shape {shape_a} and b {shape_b}")
         of_a, of_b = list(range(len(shape_a) - axes, len(shape_a))), list(range(axes))
     else:
-        first, second = ([k] if isinstance(k, int) else list(k) for k in axes)
-        of_a = [normalize_axes(a, k, "tensordot")[0] for k in first]
-        of_b = [normalize_axes(b, k, "tensordot")[0] for k in second]
+        if len(pair) != 2:
+            raise ArgumentTypeError(f"tensordot: axes={axes!r} must be a number, or two sequences, of a and of b")
+        first, second = (integers(k, "axes", "tensordot") for k in pair)
+        of_a = [normalize_axes(a, k, "tensordot", "axes")[0] for k in first]
+        of_b = [normalize_axes(b, k, "tensordot", "axes")[0] for k in second]
     twice = len({*of_a}) != len(of_a) or len({*of_b}) != len(of_b)
     if twice or [shape_a[i] for i in of_a] != [shape_b[i] for i in of_b]:
         raise ShapeError(
@@ -153,6 +170,8 @@ def _read(subscripts: str, operands: Sequence[Any]) -> tuple[list[_Term], str]:
     def refuse(why: str) -> ArgumentError:
         return ArgumentError(f"einsum: subscripts {subscripts!r}: {why}")
 
+    if not isinstance(subscripts, str):
+        raise ArgumentTypeError(f'einsum: subscripts={subscripts!r} must be a string such as "ij,jk->ik"')
     text = subscripts.replace(" ", "")
     left, arrow, right = text.partition("->")
     parts = left.split(",")

@@ -16,6 +16,8 @@ from minigrad.core import (
     composite,
     method,
     normalize_axes,
+    number,
+    one_axis,
     primitive,
     reshape_,
     spread,
@@ -159,7 +161,7 @@ def var_(x: Operand, axes: tuple[int, ...], correction: float, keepdims: bool) -
 
 def _degrees(x: Any, axes: tuple[int, ...], correction: float, op: str) -> None:
     n = _count(x, axes)
-    if n - correction <= 0:
+    if n - number(correction, "correction", op) <= 0:
         raise ArgumentError(
             f"{op}: {n} elements along the reduced axes of shape {tuple(x.shape)} with correction={correction} leave "
             f"{n - correction} "
@@ -298,7 +300,8 @@ def count_nonzero(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tens
         >>> mg.count_nonzero(mg.tensor([[1.0, 0.0], [2.0, 3.0]]), axis=1)
         tensor([1, 2])
     """
-    return sum_(not_equal(x, 0), axes=normalize_axes(x, axis, "count_nonzero"), keepdims=bool(keepdims))
+    axes = normalize_axes(x, axis, "count_nonzero")
+    return sum_(not_equal(x, 0), axes=axes, keepdims=bool(keepdims))
 
 
 def _case_position(rng: Rng) -> Sample:
@@ -335,8 +338,9 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
         >>> mg.argmax(mg.tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=1)
         tensor([1, 0])
     """
-    axes = nonempty(x, axis, "argmax")
-    return argmax_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))
+    at = axis if axis is None else one_axis(x, axis, "argmax")
+    nonempty(x, at, "argmax")
+    return argmax_(x, axis=at, keepdims=bool(keepdims))
 
 
 @method("argmin")
@@ -351,5 +355,6 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
         >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
         tensor(1)
     """
-    axes = nonempty(x, axis, "argmin")
-    return argmin_(x, axis=None if axis is None else axes[0], keepdims=bool(keepdims))
+    at = axis if axis is None else one_axis(x, axis, "argmin")
+    nonempty(x, at, "argmin")
+    return argmin_(x, axis=at, keepdims=bool(keepdims))

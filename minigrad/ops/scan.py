@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core import Operand, Tensor, astype, composite, method, normalize_axes, primitive, reshape
+from minigrad.core import Operand, Tensor, astype, composite, method, one_axis, primitive, reshape, shape_of
 from minigrad.core.domains import Rng, reals, some_shape
 from minigrad.notation import fn
 from minigrad.ops.shape import concat, take_part
@@ -45,8 +45,8 @@ def cumsum_(xp: Any, x: Operand, *, axis: int, reverse: bool = False) -> Any:
 def _along(x: Any, axis: int | None, op: str) -> tuple[Any, int]:
     """`x` and the axis, not negative; None stands for the only axis of the flattened array."""
     if axis is None:
-        return reshape(x, (math.prod(x.shape),)), 0
-    return x, normalize_axes(x, axis, op)[0]
+        return reshape(x, (math.prod(shape_of(x, op)),)), 0
+    return x, one_axis(x, axis, op)
 
 
 @method("cumsum")

@@ -5,13 +5,28 @@ from __future__ import annotations
 import builtins
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad import notation
-from minigrad.core import Operand, Tensor, broadcast_to_, method, normalize_axes, primitive, reshape, reshape_
+from minigrad.core import (
+    Operand,
+    Tensor,
+    broadcast_to_,
+    integer,
+    integers,
+    method,
+    normalize_axes,
+    one_axis,
+    primitive,
+    reshape,
+    reshape_,
+    sequence,
+    shape_of,
+    tensor,
+)
 from minigrad.core.domains import Rng, reals, some_shape
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
@@ -47,12 +62,10 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
         >>> mg.permute_dims(mg.zeros((2, 3, 4)), (2, 0, 1)).shape
         (4, 2, 3)
     """
-    ndim = len(x.shape)
-    order = tuple(normalize_axes(x, int(a), "permute_dims")[0] for a in axes)
+    given, ndim = integers(axes, "axes", "permute_dims"), len(shape_of(x, "permute_dims"))
+    order = tuple(normalize_axes(x, a, "permute_dims", "axes")[0] for a in given)
     if sorted(order) != list(range(ndim)):
-        raise AxisError(
-            f"permute_dims: axes {tuple(axes)} must name each of the {ndim} axes of shape {tuple(x.shape)} once"
-        )
+        raise AxisError(f"permute_dims: axes {given} must name each of the {ndim} axes of shape {tuple(x.shape)} once")
     return permute_dims_(x, axes=order)
 
 
@@ -60,7 +73,7 @@ def permute_dims(x: Operand, axes: Sequence[int]) -> Tensor:
 def _transpose(self: Tensor, *axes: Any) -> Tensor:
     if not axes or axes == (None,):
         return permute_dims_(self, axes=tuple(range(len(self.shape)))[::-1])
-    return permute_dims(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+    return permute_dims(self, axes[0] if len(axes) == 1 else axes)
 
 
 def matrix_transpose(x: Operand) -> Tensor:
@@ -69,7 +82,7 @@ def matrix_transpose(x: Operand) -> Tensor:
     Raises:
         ShapeError: fewer than two axes.
     """
-    n = len(x.shape)
+    n = len(shape_of(x, "matrix_transpose"))
     if n < 2:
         raise ShapeError(f"matrix_transpose: shape {tuple(x.shape)} has {n} axes; a matrix has at least two")
     return permute_dims_(x, axes=(*range(n - 2), n - 1, n - 2))
@@ -102,8 +115,8 @@ def expand_dims(x: Operand, axis: int | Sequence[int]) -> Tensor:
         >>> mg.expand_dims(mg.zeros((2, 3)), 1).shape
         (2, 1, 3)
     """
-    added = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    ndim = len(x.shape) + len(added)
+    added = integers(axis, "axis", "expand_dims")
+    ndim = len(shape_of(x, "expand_dims")) + len(added)
     if builtins.any(not -ndim <= a < ndim for a in added) or len({a % ndim for a in added}) != len(added):
         raise AxisError(f"expand_dims: axis {axis} must name different axes from {-ndim} to {ndim - 1} of the result")
     at, sizes = {a % ndim for a in added}, iter(x.shape)
@@ -117,7 +130,8 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Tensor:
     Raises:
         ShapeError: a named axis has another size than 1.
     """
-    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else normalize_axes(x, axis, "squeeze")
+    shape = shape_of(x, "squeeze")
+    axes = tuple(i for i, n in enumerate(shape) if n == 1) if axis is None else normalize_axes(x, axis, "squeeze")
     wrong = [i for i in axes if x.shape[i] != 1]
     if wrong:
         raise ShapeError(
@@ -158,8 +172,16 @@ def _promoted(xs: Sequence[Any]) -> Any:
 
 
 def _case_part(rng: Rng) -> Sample:
-    n, start = 4, int(rng.integers(0, 4))
-    return (reals(rng, (2, n, 3)),), {"axis": 1, "start": start, "stop": int(rng.integers(start, n + 1))}
+    shape, axis = (2, 4, 3), int(rng.integers(3))
+    start = int(rng.integers(shape[axis]))
+    return (reals(rng, shape),), {"axis": axis, "start": start, "stop": int(rng.integers(start, shape[axis] + 1))}
+
+
+def _case_put(rng: Rng) -> Sample:
+    (x,), params = _case_part(rng)
+    size, axis = x.shape[params["axis"]], params["axis"]
+    part = tuple(params["stop"] - params["start"] if k == axis else n for k, n in enumerate(x.shape))
+    return (reals(rng, part),), {**params, "size": size + int(rng.integers(2))}
 
 
 @primitive(
@@ -180,7 +202,7 @@ def take_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int) -> Any:
 @primitive(
     lambda g, axis, start, stop: take_part(g, axis=axis, start=start, stop=stop),
     show=notation.fn("put_part", params=("start", "stop")),
-    samples=lambda rng: ((reals(rng, (2, 2, 3)),), {"axis": 1, "start": 1, "stop": 3, "size": 5}),
+    samples=_case_put,
     kind="opaque",
     infer=lambda x, *, axis, start, stop, size: (
         tuple(size if k == axis else n for k, n in enumerate(x.shape)),
@@ -205,11 +227,11 @@ def concat(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
         >>> mg.concat([mg.zeros((2, 3)), mg.zeros((1, 3))]).shape
         (3, 3)
     """
-    arrays = tuple(arrays)
+    arrays = sequence(arrays, "arrays", "concat")
     if not arrays:
         raise ShapeError("concat: no arrays given; at least one is needed")
-    (at,) = normalize_axes(arrays[0], axis, "concat")
-    shapes = [tuple(a.shape) for a in arrays]
+    shapes = [shape_of(a, "concat", f"arrays[{k}]") for k, a in enumerate(arrays)]
+    at = one_axis(arrays[0], axis, "concat")
     rest = {(*s[:at], *s[at + 1 :]) for s in shapes if len(s) == len(shapes[0])}
     if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
         raise ShapeError(f"concat: shapes {shapes} must be equal but for axis {axis}")
@@ -224,11 +246,13 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
         >>> mg.stack([mg.zeros(3), mg.zeros(3)], axis=1).shape
         (3, 2)
     """
-    arrays = tuple(arrays)
-    if not arrays or len({tuple(a.shape) for a in arrays}) != 1:
-        raise ShapeError(
-            f"stack: shapes {[tuple(a.shape) for a in arrays]} must be equal, and at least one array given"
-        )
+    arrays = sequence(arrays, "arrays", "stack")
+    shapes = [shape_of(a, "stack", f"arrays[{k}]") for k, a in enumerate(arrays)]
+    if len({*shapes}) != 1:
+        raise ShapeError(f"stack: shapes {shapes} must be equal, and at least one array given")
+    ndim = len(shapes[0]) + 1
+    if not -ndim <= integer(axis, "axis", "stack") < ndim:
+        raise AxisError(f"stack: axis {axis} is out of range for the result; it has axes {-ndim} to {ndim - 1}")
     return concat([expand_dims(a, axis) for a in arrays], axis)
 
 
@@ -270,21 +294,21 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Ten
         >>> mg.split(mg.tensor([1.0, 2.0, 3.0]), (1,))
         (tensor([1.]), tensor([2., 3.]))
     """
-    (at,) = normalize_axes(x, axis, "split")
-    n = x.shape[at]
-    if isinstance(sections, int):
-        if sections < 1 or n % sections:
+    at = one_axis(x, axis, "split")
+    n, given = x.shape[at], integers(sections, "sections", "split")
+    if not isinstance(sections, Iterable) or getattr(sections, "ndim", 1) == 0:
+        (count,) = given
+        if count < 1 or n % count:
             raise ShapeError(
-                f"split: sections={sections} does not divide axis {axis} of shape {tuple(x.shape)}, {n} elements; give "
+                f"split: sections={count} does not divide axis {axis} of shape {tuple(x.shape)}, {n} elements; give "
                 "the positions of the cuts instead"
             )
-        sizes = (n // sections,) * sections
+        sizes = (n // count,) * count
     else:
-        cuts = [0, *(int(k) + n if k < 0 else int(k) for k in sections), n]
+        cuts = [0, *(k + n if k < 0 else k for k in given), n]
         if cuts != sorted(cuts):
             raise ShapeError(
-                f"split: sections={tuple(sections)} must increase within axis {axis} of shape {tuple(x.shape)}, from 0 "
-                f"to {n}"
+                f"split: sections={given} must increase within axis {axis} of shape {tuple(x.shape)}, from 0 to {n}"
             )
         sizes = tuple(b - a for a, b in itertools.pairwise(cuts))
     return split_(x, axis=at, sizes=sizes)  # type: ignore[return-value]  # a primitive with several outputs
@@ -300,7 +324,7 @@ def unstack(x: Operand, axis: int = 0) -> tuple[Tensor, ...]:
         >>> mg.unstack(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
         (tensor([1., 3.]), tensor([2., 4.]))
     """
-    (at,) = normalize_axes(x, axis, "unstack")
+    at = one_axis(x, axis, "unstack")
     if not x.shape[at]:
         return ()
     shape = (*x.shape[:at], *x.shape[at + 1 :])
@@ -318,11 +342,10 @@ def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequenc
         >>> mg.moveaxis(mg.zeros((2, 3, 4)), 0, -1).shape
         (3, 4, 2)
     """
-    sources = (source,) if isinstance(source, (int, np.integer)) else tuple(source)
-    places = (destination,) if isinstance(destination, (int, np.integer)) else tuple(destination)
+    sources, places = integers(source, "source", "moveaxis"), integers(destination, "destination", "moveaxis")
     if len(sources) != len(places):
         raise AxisError(f"moveaxis: source {source} and destination {destination} must name equally many axes")
-    normalize_axes(x, sources, "moveaxis"), normalize_axes(x, places, "moveaxis")
+    normalize_axes(x, sources, "moveaxis", "source"), normalize_axes(x, places, "moveaxis", "destination")
     ndim = len(x.shape)
     order = [i for i in range(ndim) if i not in {s % ndim for s in sources}]
     for place, moved in sorted((p % ndim, s % ndim) for p, s in zip(places, sources, strict=True)):
@@ -339,7 +362,7 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Tensor:
         >>> mg.swapaxes(mg.zeros((2, 3, 4)), 0, -1).shape
         (4, 3, 2)
     """
-    (i,), (j,) = normalize_axes(x, axis1, "swapaxes"), normalize_axes(x, axis2, "swapaxes")
+    i, j = one_axis(x, axis1, "swapaxes", "axis1"), one_axis(x, axis2, "swapaxes", "axis2")
     order = list(range(len(x.shape)))
     order[i], order[j] = j, i
     return permute_dims_(x, axes=tuple(order))
@@ -356,7 +379,7 @@ def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
         >>> [a.shape for a in mg.broadcast_arrays(mg.zeros((3, 1)), mg.zeros(2))]
         [(3, 2), (3, 2)]
     """
-    shapes = [tuple(a.shape) for a in arrays]
+    shapes = [shape_of(a, "broadcast_arrays", f"arrays[{k}]") for k, a in enumerate(arrays)]
     try:
         shape = np.broadcast_shapes(*shapes)
     except ValueError:
@@ -364,4 +387,6 @@ def broadcast_arrays(*arrays: Operand) -> tuple[Tensor, ...]:
             f"broadcast_arrays: shapes {shapes} do not broadcast: compared from the last axis on, sizes must be equal "
             "or 1"
         ) from None
+    if builtins.any(isinstance(a, Tensor) for a in arrays):
+        arrays = tuple(a if isinstance(a, Tensor) else tensor(a) for a in arrays)
     return tuple(a if tuple(a.shape) == shape else broadcast_to_(a, shape=shape) for a in arrays)

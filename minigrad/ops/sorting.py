@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.core import Operand, Tensor, composite, method, normalize_axes, primitive, reshape_
+from minigrad.core import Operand, Tensor, composite, integer, method, one_axis, primitive, reshape_, shape_of
 from minigrad.core.domains import distinct, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
@@ -52,8 +52,8 @@ def argsort(x: Operand, axis: int | None = -1, *, descending: bool = False) -> T
         tensor([1, 2, 0])
     """
     if axis is None:
-        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
-    (at,) = normalize_axes(x, axis, "argsort")
+        x, axis = reshape_(x, shape=(math.prod(shape_of(x, "argsort")),)), 0
+    at = one_axis(x, axis, "argsort")
     return argsort_(x, axis=at, descending=bool(descending))
 
 
@@ -69,8 +69,9 @@ def sort(x: Operand, axis: int | None = -1, *, descending: bool = False) -> Tens
         tensor([100.,   1.,  10.])
     """
     if axis is None:
-        x, axis = reshape_(x, shape=(math.prod(x.shape),)), 0
-    return take_along_axis(x, argsort(x, axis, descending=descending), axis)
+        x, axis = reshape_(x, shape=(math.prod(shape_of(x, "sort")),)), 0
+    at = one_axis(x, axis, "sort")
+    return take_along_axis(x, argsort(x, at, descending=descending), at)
 
 
 class TopK(NamedTuple):
@@ -98,7 +99,7 @@ def topk(x: Operand, k: int, axis: int = -1, *, largest: bool = True) -> TopK:
         >>> mg.topk(mg.tensor([1.0, 3.0, 2.0]), 2)
         TopK(values=tensor([3., 2.]), indices=tensor([1, 2]))
     """
-    (at,) = normalize_axes(x, axis, "topk")
+    at, k = one_axis(x, axis, "topk"), integer(k, "k", "topk")
     if not 0 <= k <= x.shape[at]:
         raise ArgumentError(f"topk: k={k} must be from 0 to {x.shape[at]}, the size of axis {axis} of {tuple(x.shape)}")
     order = take_part(argsort_(x, axis=at, descending=bool(largest)), axis=at, start=0, stop=k)
@@ -140,7 +141,7 @@ def searchsorted(x: Operand, values: Operand, side: str = "left") -> Tensor:
         >>> mg.searchsorted(mg.tensor([1.0, 2.0, 3.0]), mg.tensor([0.5, 2.0]))
         tensor([0, 1])
     """
-    if len(x.shape) != 1:
+    if len(shape_of(x, "searchsorted")) != 1:
         raise ShapeError(f"searchsorted: x has shape {tuple(x.shape)}; the sorted array must have one axis")
     if side not in ("left", "right"):
         raise ArgumentError(f'side: {side!r} must be "left" or "right"')

@@ -7,7 +7,7 @@ from typing import Any
 from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.backend.base import window_counts
-from minigrad.core import Operand, primitive
+from minigrad.core import Operand, integers, primitive
 from minigrad.core.domains import Rng, reals
 from minigrad.errors import ArgumentError
 
@@ -69,8 +69,9 @@ def fold(xp: Any, x: Operand, *, shape: Ints, axes: Ints, sizes: Ints, strides: 
 
 def several(value: int | Ints, axes: int, name: str, least: int = 1) -> Ints:
     """`value` for each of `axes` spatial axes; ArgumentError names the argument."""
-    each = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(each) != axes or any(not isinstance(v, int) or v < least for v in each):
+    each = integers(value, name, "")
+    each = each * axes if len(each) == 1 else each
+    if len(each) != axes or min(each, default=least) < least:
         many = "an integer" if axes == 1 else f"an integer, or {axes} of them,"
         raise ArgumentError(f"{name}: {value!r} must be {many} of at least {least}")
     return each

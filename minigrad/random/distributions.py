@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import get_backend
-from minigrad.core import MODES, Operand, Tensor, reshape_
+from minigrad.core import MODES, Operand, Tensor, dtype_of, integer, number, reshape_
+from minigrad.core import integers as sizes
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.compare import greater_equal, less
 from minigrad.ops.elementwise import sqrt
@@ -36,10 +37,7 @@ def _bits(
 
 
 def _shape(shape: Shape) -> tuple[int, ...]:
-    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    if any(not isinstance(n, (int, np.integer)) or n < 0 for n in sizes):
-        raise ArgumentError(f"shape: {shape!r} must be a size or a tuple of sizes, integers of at least 0")
-    return tuple(int(n) for n in sizes)
+    return sizes(shape, "shape", "random", least=0)
 
 
 def _unit(shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | None, device: str | None) -> Tensor:
@@ -48,8 +46,15 @@ def _unit(shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | N
     return unit_float32(_bits(shape, 32, generator, device))
 
 
+def _operands(op: str, **given: Any) -> None:
+    """Numbers or arrays; an error before a call of the stream is used up."""
+    for name, value in given.items():
+        if not hasattr(value, "shape"):
+            number(value, name, op)
+
+
 def _float(dtype: Any) -> np.dtype[Any]:
-    out: np.dtype[Any] = np.dtype(dtype)
+    out = dtype_of(dtype, "random")
     if out.kind != "f":
         raise DtypeError(f"dtype: {out} holds no random reals; use a floating dtype, or random.integers")
     return out
@@ -75,6 +80,7 @@ def uniform(
         (2, 3)
     """
     kind = _float(dtype)
+    _operands("uniform", low=low, high=high)
     u = _unit(_shape(shape), kind, generator, device)
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1)):
         u = u * (high - low) + low
@@ -101,14 +107,15 @@ def normal(
         >>> abs(mg.random.normal(10000, generator=mg.random.Generator(0)).mean().item()) < 0.03
         True
     """
-    kind, sizes = _float(dtype), _shape(shape)
-    n = math.prod(sizes)
+    kind, whole = _float(dtype), _shape(shape)
+    _operands("normal", mean=mean, std=std)
+    n = math.prod(whole)
     pairs = -(-n // 2)
     u = _unit((pairs, 2), kind, generator, device)
     r = sqrt(-2.0 * log(1.0 - take_part(u, axis=1, start=0, stop=1)))
     t = take_part(u, axis=1, start=1, stop=2) * (2.0 * math.pi)
     z = reshape_(concat([r * cos(t), r * sin(t)], axis=1), shape=(2 * pairs,))
-    z = reshape_(z if n == 2 * pairs else take_part(z, axis=0, start=0, stop=n), shape=sizes)
+    z = reshape_(z if n == 2 * pairs else take_part(z, axis=0, start=0, stop=n), shape=whole)
     if not (isinstance(mean, (int, float)) and isinstance(std, (int, float)) and (mean, std) == (0, 1)):
         z = z * std + mean
     return z if z.dtype == kind else z.astype(kind)
@@ -178,7 +185,8 @@ def integers(
         >>> mg.random.integers(5, 6, (2,))
         tensor([5, 5])
     """
-    first, last = (0, int(low)) if high is None else (int(low), int(high))
+    start, stop = (0, low) if high is None else (low, high)
+    first, last = integer(start, "low", "integers"), integer(stop, "low" if high is None else "high", "integers")
     if not 0 < last - first < 1 << 32:
         raise ArgumentError(f"integers: from {first} up to {last} there must be 1 to 2**32 - 1 of them; is high > low?")
     return bounded(_bits(_shape(shape), 64, generator, device), low=first, span=last - first)
@@ -196,9 +204,7 @@ def permutation(n: int | Tensor, *, device: str | None = None, generator: Genera
     """
     if isinstance(n, Tensor):
         return n[permutation(len(n), device=n.device, generator=generator)]
-    if not isinstance(n, (int, np.integer)) or n < 0:
-        raise ArgumentError(f"permutation: n={n!r} must be an integer of at least 0, or a tensor")
-    return sorting_order(_bits((int(n),), 64, generator, device))
+    return sorting_order(_bits((integer(n, "n", "permutation", least=0),), 64, generator, device))
 
 
 def probability(p: float, name: str) -> float:
