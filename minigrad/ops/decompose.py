@@ -250,11 +250,11 @@ def _cholesky_rule(g: Any, y: Any) -> Any:
     """sym(y⁻ᵀ P y⁻¹), P the lower triangle of yᵀ g with half of the diagonal (I. Murray, "Differentiation of the
     Cholesky decomposition", arXiv 1602.07527, 2016).
     """
-    inner = tril(matmul_(matrix_transpose(y), tril(g)))
+    inner = tril(matmul_(matrix_transpose(y), g))  # of g, only the lower triangle gets there
     inner = where(diagonal_mask(inner), 0.5 * inner, inner)
     upper = matrix_transpose(y)
     left = solve_(upper, inner)  # y⁻ᵀ P
-    whole = matrix_transpose(solve_(upper, matrix_transpose(left)))  # and that times y⁻¹
+    whole = solve_(upper, matrix_transpose(left))  # and that times y⁻¹, transposed
     return 0.5 * (whole + matrix_transpose(whole))
 
 
@@ -304,7 +304,7 @@ def _qr_rule(g: Any, y: Any) -> Any:
     differentiation of linear algebra functions with application in optimum experimental design", 2010).
     """
     (gq, gr), (q, r) = g, y
-    m = matmul_(r, matrix_transpose(triu(gr))) - matmul_(matrix_transpose(gq), q)
+    m = matmul_(r, matrix_transpose(gr)) - matmul_(matrix_transpose(gq), q)  # above the diagonal it is not used
     below = keep(m, lower_mask(m, k=-1))
     mirrored = where(diagonal_mask(m), m, below + matrix_transpose(below))
     return matrix_transpose(solve_(r, matrix_transpose(gq + matmul_(q, mirrored))))

@@ -263,7 +263,11 @@ reflected(divmod, "__rdivmod__")
 # ---- choices
 
 
-@primitive(lambda g, mask: keep(g, mask), None, show=fn("keep"), samples=(reals, booleans), c="{mask} ? {x} : 0")
+def _some_zeros(rng: Rng, shape: tuple[int, ...]) -> Any:
+    return reals(rng, shape) * booleans(rng, shape)
+
+
+@primitive(lambda g, mask: keep(g, mask), None, show=fn("keep"), samples=(_some_zeros, booleans), c="{mask} ? {x} : 0")
 def keep(xp: Any, x: Operand, mask: Operand) -> Any:
     """x where the boolean `mask` holds, exactly 0 elsewhere, even under an inf or NaN. Its own adjoint."""
     if type(mask) is not bool and (not hasattr(mask, "dtype") or mask.dtype.kind != "b"):

@@ -115,9 +115,10 @@ def _eigh_rule(g: Any, y: Any) -> Any:
 
 
 def _case_eigh(rng: Rng) -> Sample:
-    n = int(rng.integers(1, 4))
-    x = np.tril(nonzero(rng, (n, n)) * 0.25, -1)  # away from 0, where an eigenvector changes its sign
-    return (x + x.T + np.diag(3 * np.arange(n) + rng.uniform(0, 1, n)),), {}  # eigenvalues well apart
+    n, lead = int(rng.integers(1, 4)), [(), (2,)][int(rng.integers(2))]
+    x = np.tril(nonzero(rng, (*lead, n, n)) * 0.25, -1)  # away from 0, where an eigenvector changes its sign
+    diagonal = np.eye(n) * (3 * np.arange(n) + rng.uniform(0, 1, (*lead, 1, n)))  # eigenvalues well apart
+    return (x + np.swapaxes(x, -1, -2) + diagonal,), {}
 
 
 @primitive(
