@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.training import Callback
 
 Said = tuple[int, str, str]
 FILES = ["curves.png", "graph.svg", "history.jsonl", "weights.safetensors"]
@@ -82,6 +83,26 @@ def test_the_doctor_looks_at_everything(call: Callable[..., Said]) -> None:
     assert "backend fakecupy" in call("doctor")[1]
 
 
+def test_the_doctor_tells_what_is_missing(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def lacking(name: str) -> str:
+        if name in ("rich", "graphviz"):
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("minigrad.doctor.version", lacking)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    code, out, _ = call("doctor --json")
+    found = {row["what"]: row for row in json.loads(out)}
+    assert code == 1  # graphviz is no extra
+    assert (found["graphviz"]["state"], found["graphviz"]["detail"]) == ("broken", "pip install graphviz")
+    assert (found["rich"]["state"], found["rich"]["detail"]) == ("absent", "pip install rich (extra `train`)")
+    assert (found["dot"]["state"], "pip install graphviz-pure" in found["dot"]["detail"]) == ("absent", True)
+
+
 def test_without_the_layers_it_says_what_to_install(tmp_path: Path) -> None:
     for words in (["layers"], ["train", "digits"], ["draw", "Linear", "--shape", "2"], ["doctor"]):
         done = process(*words, cwd=tmp_path, MINIGRAD_PLUGINS="off")
@@ -121,6 +142,52 @@ def test_mistakes_get_one_message(line: str, code: int, said: str, call: Callabl
     assert out == ""
 
 
+def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
+    """`minigrad layers | head -0`: the pipe is closed before anything is written."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb") as out:  # noqa: PTH123  (a descriptor is no path)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "minigrad", "layers"],
+            cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_ctrl_c_before_anything_began(call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minigrad.module.layers", pressed)
+    assert call("layers")[0] == 130
+
+
+def test_how_to_go_on_is_told_in_the_words_of_the_call(
+    call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ctrl-C in the first epoch, from a program called `minigrad` and from one of another name."""
+    pytest.importorskip("sklearn")
+    script = tmp_path / "bin/minigrad"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    pressed: list[int] = []  # by the first callback only: a second Ctrl-C is not held back
+
+    def press(self: Callback, epoch: int) -> None:
+        if not pressed:
+            pressed.append(epoch)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Callback, "on_epoch_begin", press)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    for called, words in ((script, "minigrad"), ("elsewhere/mg", "elsewhere/mg")):
+        monkeypatch.setattr(sys, "argv", [str(called)])
+        pressed.clear()
+        code, _, err = call("train digits --epochs 1 --batch-size 512 --out again --device fakecupy")
+        assert code == 130
+        assert err.splitlines()[-1].strip() == f"{words} train digits --resume --out again --device fakecupy"
+
+
 def test_a_missing_scikit_learn_is_named(
     call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -132,6 +199,12 @@ def test_a_missing_scikit_learn_is_named(
 
 
 # ---- drawing
+
+
+def test_words_are_text_where_they_are_no_json(call: Callable[..., Said]) -> None:
+    code, out, _ = call("draw Conv2d 1 2 3 padding=same --shape 1x1x4x4")
+    assert code == 0
+    assert "padding=(1, 1)" in out
 
 
 @pytest.mark.parametrize("suffix", ["dot", "json", "svg", "png"])

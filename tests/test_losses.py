@@ -122,6 +122,27 @@ def test_cross_entropy_is_pytorchs(
         np.testing.assert_allclose(found.numpy(), expected.detach().numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 5), (0, 4, 2), (4,)])
+def test_cross_entropy_is_the_formula(
+    shape: tuple[int, ...], smoothing: float, reduction: Any, rng: np.random.Generator
+) -> None:
+    """Without PyTorch at hand: -∑ t ln softmax(x), for labels and for the same as probabilities."""
+    at = min(len(shape) - 1, 1)
+    x, labels = rng.normal(size=shape), rng.integers(0, 4, shape[:at] + shape[at + 1 :])
+    hot = np.moveaxis(np.eye(4)[labels], -1, at)
+    even = hot * (1 - smoothing) + smoothing / 4
+    each = -(even * (x - np.log(np.exp(x).sum(at, keepdims=True)))).sum(at)
+    expected = {"mean": lambda: each.sum() / max(each.size, 1), "sum": each.sum, "none": lambda: each}[reduction]()
+    if reduction == "mean" and not each.size:
+        return  # a mean of nothing is refused, or NaN
+    for target in (labels, hot):
+        found = losses.cross_entropy(mg.tensor(x), target, label_smoothing=smoothing, reduction=reduction).numpy()
+        assert found.shape == np.shape(expected)
+        assert np.max(np.abs(found - expected), initial=0.0) <= 1e-12 * max(each.size, 1)
+
+
 def test_nll_is_what_is_left_of_cross_entropy(rng: np.random.Generator) -> None:
     x, labels = mg.tensor(rng.normal(size=(6, 4))), rng.integers(0, 4, 6)
     one, two = losses.cross_entropy(x, labels), losses.nll(mg.log_softmax(x, axis=1), labels)
