@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of `load` and `load_tensors`, which may answer with tensors or a CheckpointError: nothing else.
+"""Coverage-guided fuzzing of `load` and `load_tensors`: the answer is tensors or a CheckpointError, and nothing else.
 
     python -m pip install atheris==3.0.0        Linux; elsewhere it wants clang
     python tests/fuzz_loader.py [RUNS] [SEED]
