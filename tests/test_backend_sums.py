@@ -32,8 +32,9 @@ LONG = [
 
 def error_of(y: np.ndarray, x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> float:
     """The largest error as a share of the sum of magnitudes."""
-    exact = x.sum(axes, np.float64, keepdims=keepdims)
-    scale = np.abs(x).sum(axes, np.float64, keepdims=keepdims)
+    wide = np.promote_types(x.dtype, np.float64)
+    exact = x.sum(axes, wide, keepdims=keepdims)
+    scale = np.abs(x).sum(axes, wide, keepdims=keepdims)
     assert y.shape == exact.shape
     return float((np.abs(y - exact) / np.maximum(scale, 1e-30)).max(initial=0.0))
 
@@ -97,3 +98,21 @@ def test_infinities_and_nan_stay_where_they_are(shape: tuple[int, ...]) -> None:
     for axis in range(len(shape)):
         with np.errstate(invalid="ignore"):
             assert np.array_equal(backend.sum(x, (axis,)), x.sum(axis, np.float64).astype(np.float32), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "case", [((62_500, 16), (0,)), ((100_003, 3), (0,)), ((512, 1024), (1,)), ((8, 64, 999), (0, 2))]
+)
+def test_sums_of_squares_and_of_float64(case: tuple, dtype: type) -> None:
+    shape, axes = case
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    wide = x.astype(np.longdouble)
+    for name in NAMES:
+        backend = get_backend(name)
+        a = backend.asarray(x)
+        squares, total = backend.sum_of_squares(a, axes), backend.sum(a, axes)
+        assert squares.dtype == total.dtype == dtype
+        tolerance = 1e-6 if dtype is np.float32 else 3e-15 if name == "numpy" else 1e-13  # CuPy adds as it does
+        assert error_of(backend.to_host(squares), wide * wide, axes) <= tolerance
+        assert error_of(backend.to_host(total), wide, axes) <= tolerance

@@ -14,6 +14,9 @@ from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from minigrad.backend.errorfunction import rational
 from minigrad.errors import ArgumentError, BoundsError, DeviceError, ShapeError
 
 Array: TypeAlias = Any
@@ -119,8 +122,33 @@ class Backend(ABC):
 
     def extremum(self, a: Array, axes: Ints, keepdims: bool, largest: bool) -> Array:
         """The largest (or smallest) element over `axes` (not negative), always an array."""
-        xp = self.xp
-        return xp.asarray((xp.max if largest else xp.min)(a, axis=axes, keepdims=keepdims))
+        return self.xp.asarray((a.max if largest else a.min)(axis=axes, keepdims=keepdims))
+
+    def sum_of_squares(self, a: Array, axes: Ints) -> Array:
+        """The sum of a² over `axes` (not negative), as exact as `sum`."""
+        return self.sum(self.xp.square(a), axes)
+
+    def position(self, a: Array, axis: int | None, keepdims: bool, largest: bool) -> Array:
+        """Where the largest (or smallest) element is along `axis` (None: in the flattened array), always an array."""
+        return self.xp.asarray((a.argmax if largest else a.argmin)(axis=axis, keepdims=keepdims))
+
+    def erf(self, x: Array) -> Array:
+        """The error function, in the dtype of `x`: float16 is computed in float32; integers give float64."""
+        dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+        wide = x.astype(np.float32 if dtype.char == "e" else dtype, copy=False)
+        flat = self.xp.reshape(wide, -1)
+        piece = self.cache_bytes // (8 * wide.dtype.itemsize)  # some eight arrays are in use at a time
+        if not 0 < piece < wide.size:
+            y = self._erf(flat)
+        else:
+            y = self.xp.empty(wide.size, wide.dtype)
+            for start in range(0, wide.size, piece):
+                y[start : start + piece] = self._erf(flat[start : start + piece])
+        return self.xp.reshape(y, wide.shape).astype(dtype, copy=False)
+
+    def _erf(self, x: Array) -> Array:
+        """The error function of a flat float32 or float64 array that fits into the cache."""
+        return rational(self.xp, x)
 
     @abstractmethod
     def keep(self, x: Array, mask: Array) -> Array:

@@ -5,6 +5,7 @@ Nothing here writes into an array that it was given.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from math import prod
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend.base import Array, Backend, Ints, Transfers, out_of_bounds, window_layout, words_needed
+from minigrad.backend.errorfunction import tabled
 from minigrad.backend.philox import joined
-from minigrad.backend.sums import FEW, accurate_sum, over_few
+from minigrad.backend.sums import FEW, accurate_squares, accurate_sum, over_few
 from minigrad.errors import DtypeError, ShapeError
 
 _reduce: Any = np.add.reduce
 _ndarray, _asarray = np.ndarray, np.asarray
-_SMALL = 1024  # up to here NumPy's own float32 sum is quicker, and off by less than 1e-6
+_SMALL = 1024  # up to here NumPy's own sum is quicker, and in float32 off by less than 1e-6
 _WORDS = {bits: np.dtype(f"<u{bits // 8}") for bits in (16, 32, 64)}
 _KEEP_AS = {"e": np.int16, "f": np.int32, "d": np.int64}
 
@@ -65,7 +67,7 @@ class NumpyBackend(Backend):
 
     def sum(self, a: Array, axes: Ints, keepdims: bool = False, dtype: Any = None) -> Array:
         kind = a.dtype.char
-        if kind == "f" and a.size > _SMALL:
+        if kind in "fd" and a.size > _SMALL:
             y = accurate_sum(a, axes, keepdims)
         elif kind == "e":
             y = self.sum(a.astype(np.float32), axes, keepdims)
@@ -81,6 +83,20 @@ class NumpyBackend(Backend):
             y = over_few(np.maximum if largest else np.minimum, a, axes)
             return np.expand_dims(y, axes) if keepdims else y
         return super().extremum(a, axes, keepdims, largest)
+
+    def sum_of_squares(self, a: Array, axes: Ints) -> Array:
+        if a.dtype.char in "fd" and a.size > _SMALL:
+            return accurate_squares(a, axes)
+        return super().sum_of_squares(a, axes)
+
+    def position(self, a: Array, axis: int | None, keepdims: bool, largest: bool) -> Array:
+        if a.size > _SMALL and not a.flags.writeable and a.flags.c_contiguous:
+            # argmax copies an array that cannot be written, which takes twice as long as itself
+            return super().position(_writable(a), axis, keepdims, largest)
+        return super().position(a, axis, keepdims, largest)
+
+    def _erf(self, x: Array) -> Array:
+        return tabled(x) if x.dtype == np.float64 else super()._erf(x)
 
     def keep(self, x: Array, mask: Array) -> Array:
         integers = _KEEP_AS.get(x.dtype.char)
@@ -122,6 +138,11 @@ class NumpyBackend(Backend):
         y = raw.view(_WORDS[bits])
         y = (y if y.size == n else y[:n]).reshape(shape)
         return y if sys.byteorder == "little" else y.astype(f"=u{bits // 8}")
+
+
+def _writable(a: Array) -> Array:
+    """The memory of a frozen array, which must outlive the result, as if it could be written. Nobody does."""
+    return np.ndarray(a.shape, a.dtype, (ctypes.c_char * a.nbytes).from_address(a.ctypes.data))
 
 
 def _add_rows(out: Array, indices: list[Array], values: Array) -> None:

@@ -1,9 +1,10 @@
-"""Sums of float32 on NumPy that are both more exact and faster than `numpy.add.reduce`.
+"""Sums of float32 and float64 on NumPy that are both more exact and faster than `numpy.add.reduce`.
 
-NumPy adds along any axis but the last one after the other: off by 0.6 % for axis 0 of (625000, 16). A full pass in
-float64 is exact and costs four times as much. So: runs of at most 1024 neighbours, or 256 rows, are added in float32
-by BLAS (a product with ones, which adds in 8 or more lanes), and what they leave, at most 1/64 of the data, in
-float64. The error stays under 4e-7 of the sum of magnitudes for any shape, axes and layout. Arrays are only read.
+NumPy adds along any axis but the last one after the other: off by 0.6 % for axis 0 of float32 (625000, 16). A full pass
+in float64 is exact and costs four times as much. So: runs of at most 1024 neighbours, or 256 rows, are added by BLAS in
+the dtype they have (a product with ones, which adds in 8 or more lanes), and what they leave, at most 1/64 of the data,
+in float64. The error stays under 4e-7 of the sum of magnitudes in float32, 3e-15 in float64, for any shape, axes and
+layout. Squares are summed in the same runs, and not stored. Arrays are only read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _TINY = 128
 
 
 def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
-    """The float32 sum of a float32 array over `axes` (not negative, none twice).
+    """The sum of a float32 or float64 array over `axes` (not negative, none twice), in its dtype.
 
     >>> x = np.full((625000, 2), 0.1, np.float32)
     >>> bool(abs(accurate_sum(x, (0,), False) / 62500 - 1).max() < 1e-6), bool(abs(x.sum(0) / 62500 - 1).max() < 1e-3)
@@ -40,9 +41,9 @@ def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     elif len(axes) == len(shape) and a.size <= _WHOLE:
         y = np.asarray(np.add.reduce(a, axes))
     elif len(shape) == 2 and axes == (1,) and shape[1] <= _RUN_INSIDE:  # the two commonest cases, in short
-        y = a @ _ONES["f"][: shape[1]]
+        y = a @ _ONES[a.dtype.char][: shape[1]]
     elif len(shape) == 2 and axes == (0,) and shape[0] <= _RUN_ACROSS:
-        y = _ONES["f"][: shape[0]] @ a
+        y = _ONES[a.dtype.char][: shape[0]] @ a
     else:
         y = _contiguous(a, axes)
     if keepdims:
@@ -52,21 +53,50 @@ def accurate_sum(a: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
 
 def _contiguous(a: Array, axes: tuple[int, ...]) -> Array:
     """The sum of a C-contiguous array, its longest group of axes first, which leaves least for the rest."""
-    kept = [n for i, n in enumerate(a.shape) if i not in axes]
     lengths, reduced = _groups(a.shape, axes)
     if not reduced:
-        return a.reshape(kept).copy()
+        return a.reshape([n for i, n in enumerate(a.shape) if i not in axes]).copy()
     at = max(reduced, key=lengths.__getitem__)
     partial, left = _short_runs(a, prod(lengths[:at]), lengths[at], prod(lengths[at + 1 :]))
     lengths[at] = left
+    return _widely(partial, lengths, reduced, a, axes)
+
+
+def _widely(partial: Array, lengths: list[int], reduced: list[int], a: Array, axes: tuple[int, ...]) -> Array:
+    """What is left of `a` after its runs were added, `lengths` long, added in float64 and brought into shape."""
     rest = [i for i in reduced if lengths[i] > 1]
     if rest:
-        partial = partial.astype(np.float64)
+        partial = partial.astype(np.float64, copy=False)
         for i in rest:
             partial = _by_ones(partial, prod(lengths[:i]), lengths[i], prod(lengths[i + 1 :]))
             lengths[i] = 1
-        partial = partial.astype(np.float32)
-    return partial.reshape(kept)
+        partial = partial.astype(a.dtype, copy=False)
+    return partial.reshape([n for i, n in enumerate(a.shape) if i not in axes])
+
+
+def accurate_squares(a: Array, axes: tuple[int, ...]) -> Array:
+    """The sum of the squares of a float32 or float64 array over `axes`, in a third of the time of squares and sum.
+
+    >>> float(accurate_squares(np.full((3, 4096), 2.0, np.float32), (0, 1)))
+    49152.0
+    """
+    lengths, reduced = _groups(a.shape, axes) if a.flags.c_contiguous else ([], [])
+    if len(reduced) != 1 or 0 < reduced[0] < len(lengths) - 1:
+        return accurate_sum(np.square(a), axes, False)
+    at = reduced[0]
+    last = at == len(lengths) - 1
+    run = _run_length(lengths[at], _RUN_INSIDE if last else _RUN_ACROSS)
+    many, over = divmod(lengths[at], run)
+    if over:
+        return accurate_sum(np.square(a), axes, False)
+    if last:
+        a_run = a.reshape(-1, run)
+        partial = np.vecdot(a_run, a_run)
+    else:
+        a_run = a.reshape(run, -1)  # rows i, i + many, i + 2 many ... of the whole, as in `_short_runs`
+        partial = np.einsum("ij,ij->j", a_run, a_run)
+    lengths[at] = many
+    return _widely(partial, lengths, reduced, a, axes)
 
 
 def _groups(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[int], list[int]]:
@@ -89,18 +119,18 @@ def _groups(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[int], l
 
 
 def _short_runs(a: Array, outer: int, n: int, inner: int) -> tuple[Array, int]:
-    """Sums in float32 of runs along the middle of (outer, n, inner), and how many of them there are along it."""
+    """Sums of runs along the middle of (outer, n, inner), and how many of them there are along it."""
     run = _run_length(n, _RUN_INSIDE if inner == 1 else _RUN_ACROSS)
     many, over = divmod(n, run)
     if not over:
         if inner == 1:
             return _by_ones(a, outer * many, run, 1), many
         return _by_ones(a, outer, run, many * inner), many  # rows i, i + many, i + 2 many ...: one wide product
-    a = a.reshape(outer, n, inner)
+    a, ones = a.reshape(outer, n, inner), _ONES[a.dtype.char][:run]
     if inner == 1:
-        sums = a[:, : run * many, 0].reshape(outer, many, run) @ _ONES["f"][:run]
+        sums = a[:, : run * many, 0].reshape(outer, many, run) @ ones
     else:
-        sums = _ONES["f"][:run] @ a[:, : run * many].reshape(outer, run, many * inner)
+        sums = ones @ a[:, : run * many].reshape(outer, run, many * inner)
     return np.concatenate([sums.reshape(outer, many, inner), a[:, run * many :]], axis=1), many + over
 
 
@@ -151,7 +181,7 @@ def _any_layout(a: Array, axes: tuple[int, ...]) -> Array:
     if flat:
         once = a[tuple(slice(0, 1) if i in flat else slice(None) for i in range(len(shape)))]
         times = prod(shape[i] for i in flat if i in axes)
-        y = accurate_sum(np.ascontiguousarray(once), axes, True) * np.float32(times)
+        y = accurate_sum(np.ascontiguousarray(once), axes, True) * a.dtype.type(times)
         full = [1 if i in axes else n for i, n in enumerate(shape)]
         return np.array(np.broadcast_to(y, full)).reshape([n for i, n in enumerate(shape) if i not in axes])
     order = sorted(range(len(shape)), key=lambda i: -abs(strides[i]))

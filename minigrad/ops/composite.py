@@ -22,13 +22,14 @@ from minigrad.core import (
     shape_of,
     stop_gradient,
     sum_,
+    with_ones,
 )
 from minigrad.errors import ArgumentError, BoundsError
 from minigrad.ops.compare import equal, less, less_equal, logical_not, not_equal
 from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, power
 from minigrad.ops.index import positions, take
-from minigrad.ops.reduce import max_, min_, narrowed, nonempty, widened
+from minigrad.ops.reduce import max_, min_, narrowed, nonempty, sum_of_squares, widened
 from minigrad.ops.shape import concat, permute_dims_, take_part
 
 
@@ -162,7 +163,8 @@ def norm(x: Operand, axis: Axis = None, keepdims: bool = False, *, ord: float = 
     """
     axes, wide = normalize_axes(x, axis, "norm"), widened(x)
     if number(ord, "ord", "norm") == 2:
-        squares = sum_(wide * wide, axes=axes, keepdims=keepdims)
+        squares: Any = sum_of_squares(wide, axes=axes)
+        squares = reshape_(squares, shape=with_ones(x.shape, axes)) if keepdims else squares
         zero = squares <= 0
         return narrowed(where(zero, 0.0, sqrt(where(zero, 1.0, squares))), x)
     size = abs(wide)

@@ -116,7 +116,7 @@ def sqrt(xp: Any, x: Operand) -> Any:
 @primitive(lambda g, y: -0.5 * g * (y * y * y), show=fn("rsqrt"), samples=(positives,), c="1 / sqrt({x})")
 def rsqrt(xp: Any, x: Operand) -> Any:
     """1 / sqrt(x), elementwise; d/dx = -y³ / 2."""
-    return xp.reciprocal(xp.sqrt(x))
+    return 1 / xp.sqrt(x)
 
 
 @primitive(lambda g, y: g / (3 * y * y), show=fn("cbrt"), samples=(nonzero,), c="cbrt({x})")

@@ -67,7 +67,7 @@ def _case(domain: Any) -> Any:
 )
 def sum_of_squares(xp: Any, x: Operand, *, axes: tuple[int, ...]) -> Any:
     """The sum of x² over `axes`, in one pass: the squares are never stored."""
-    return backend_of(x).sum(xp.square(x), axes)
+    return backend_of(x).sum_of_squares(x, axes)
 
 
 @composite
@@ -271,7 +271,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @primitive(show=fn("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
 def any_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether any element over `axes` is true."""
-    return xp.asarray(xp.any(x, axis=axes, keepdims=keepdims))
+    return xp.asarray(x.any(axis=axes, keepdims=keepdims))
 
 
 @method("any")
@@ -283,7 +283,7 @@ def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @primitive(show=fn("all"), samples=_case(booleans), kind="reduce", c="&&", name="all")
 def all_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether all elements over `axes` are true."""
-    return xp.asarray(xp.all(x, axis=axes, keepdims=keepdims))
+    return xp.asarray(x.all(axis=axes, keepdims=keepdims))
 
 
 @method("all")
@@ -317,13 +317,13 @@ def _infer_position(x: Any, *, axis: int | None, keepdims: bool) -> Any:
 @primitive(show=fn("argmax"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax")
 def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
     """The position of the largest element."""
-    return xp.asarray(xp.argmax(x, axis=axis, keepdims=keepdims))
+    return backend_of(x).position(x, axis, keepdims, largest=True)
 
 
 @primitive(show=fn("argmin"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin")
 def argmin_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
     """The position of the smallest element."""
-    return xp.asarray(xp.argmin(x, axis=axis, keepdims=keepdims))
+    return backend_of(x).position(x, axis, keepdims, largest=False)
 
 
 @method("argmax")

@@ -1,0 +1,43 @@
+"""What a backend computes in a way of its own is what the mathematics says, to the last digits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minigrad.backend import available, get_backend
+
+NAMES = [name for name, reason in available().items() if not reason]
+EDGES = [0.0, -0.0, 1e-320, 0.5 / 512, 1 / 512, 1.0, 5.9999999, 6.0, 6.0000001, 7.995, 1e300, math.inf]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("dtype", "ulps"), [(np.float16, 1), (np.float32, 8), (np.float64, 4)])
+def test_erf_beside_the_c_library(name: str, dtype: type, ulps: int) -> None:
+    rng, backend = np.random.default_rng(0), get_backend(name)
+    drawn = [rng.uniform(-7, 7, 100_000), rng.normal(0, 0.01, 50_000), np.exp(rng.uniform(-60, 3, 50_000))]
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.concatenate([*drawn, EDGES, np.negative(EDGES)]).astype(dtype)
+    exact = np.array([math.erf(v) for v in x.astype(float).tolist()])
+    y = backend.to_host(backend.erf(backend.asarray(x)))
+    assert y.dtype == dtype
+    size = np.maximum(np.abs(exact), 1e-37 if dtype is np.float32 else float(np.finfo(dtype).tiny)).astype(dtype)
+    assert (np.abs(y - exact) / np.spacing(size).astype(float)).max() <= ulps
+    assert (np.signbit(y) == np.signbit(x)).all()
+    assert np.isnan(backend.to_host(backend.erf(backend.asarray(np.array([np.nan, 1.0], dtype)))))[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_positions_in_frozen_arrays(name: str) -> None:
+    backend = get_backend(name)
+    x = np.random.default_rng(0).permutation(6000).reshape(60, 100).astype(np.float32)
+    for frozen in (backend.freeze(backend.asarray(x)), backend.freeze(backend.asarray(x)).T, backend.asarray(x)):
+        host = backend.to_host(frozen)
+        for axis in (None, 0, 1):
+            for keepdims in (False, True):
+                for largest, call in ((True, np.argmax), (False, np.argmin)):
+                    y = backend.to_host(backend.position(frozen, axis, keepdims, largest))
+                    np.testing.assert_array_equal(y, call(host, axis=axis, keepdims=keepdims))
+        np.testing.assert_array_equal(backend.to_host(frozen), host)
