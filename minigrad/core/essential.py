@@ -55,7 +55,7 @@ def _case_sum(rng: Rng) -> Sample:
 
 
 @primitive(
-    lambda g, like, axes, keepdims: spread(g, like.shape, axes, keepdims),
+    lambda g, like, axes: spread(g, like.shape, axes),
     show=reduction("∑", r"\sum"),
     samples=_case_sum,
     kind="reduce",
@@ -66,9 +66,9 @@ def sum_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) 
     return backend_of(x).sum(x, axes, keepdims)
 
 
-def spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
-    """Repeat `g`, the cotangent of a reduction, along the reduced `axes` of `shape`."""
-    if not keepdims and axes and len(g.shape) != len(shape):
+def spread(g: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Repeat `g`, the cotangent of a reduction, along the reduced `axes` of `shape`, which it has or has not kept."""
+    if len(g.shape) != len(shape):
         g = reshape_(g, shape=with_ones(shape, axes))
     return broadcast_to_(g, shape=shape)
 
