@@ -8,39 +8,47 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad import notation
 from minigrad.core import Operand, method, primitive
 from minigrad.core.domains import nonzero, positive, reals, unit
 from minigrad.notation import fn
+from minigrad.ops.compare import equal, logical_and
 from minigrad.ops.elementwise import hypot, reflected, sqrt, where
 
 # ---- powers
 
 
-def _lowered(b: Any) -> Any:
-    """b - 1, and 1 where b is 0, so that the derivative b a^(b-1) is 0 there also at a = 0."""
+def _lowered(a: Any, b: Any) -> Any:
+    """a^(b-1), and 1 for 0^-1 where b is 0, so that the derivative b a^(b-1) is 0 there."""
     if isinstance(b, (int, float)):
-        return b - 1 if b != 0 else 1.0
-    return b - 1 if isinstance(b, notation.Expr) else where(b == 0, 1.0, b - 1)
+        return power(a, b - 1 if b != 0 else 0.0)
+    if isinstance(a, notation.Expr) or isinstance(b, notation.Expr):
+        return power(a, b - 1)
+    return power(where(logical_and(equal(a, 0), equal(b, 0)), 1.0, a), b - 1.0)  # not b - 1: 0 may have no sign
 
 
-def _log_base(a: Any) -> Any:
-    """ln a, and 0 where a is 0: d/db a^b = y ln a is 0 at a = 0, where ln has a pole."""
+def _log_base(a: Any, b: Any) -> Any:
+    """ln a, and 0 where a is 0 and b is not negative: d/db a^b = y ln a is 0 there, where ln has a pole."""
     if isinstance(a, (int, float)):  # a number stays one: `log` would make it a tensor, which no rule may return
-        return math.log(a) if a > 0 else 0.0 if a == 0 else math.nan
-    return log(a if isinstance(a, notation.Expr) else where(a == 0, 1.0, a))
+        return math.log(a) if a > 0 else where(b >= 0, 0.0, -math.inf) if a == 0 else math.nan
+    return log(a if isinstance(a, notation.Expr) else where(logical_and(equal(a, 0), b >= 0), 1.0, a))
 
 
 @method("__pow__")
 @primitive(
-    lambda g, a, b: g * b * power(a, _lowered(b)),
-    lambda g, y, a: g * y * _log_base(a),
+    lambda g, a, b: g * b * _lowered(a, b),
+    lambda g, y, a, b: g * y * _log_base(a, b),
     show=notation.POWER,
     samples=(positive, reals),
     c="pow({a}, {b})",
 )
 def power(xp: Any, a: Operand, b: Operand) -> Any:
-    """a to the power b, elementwise; both may be differentiated. At a = 0 the derivatives are b 0^(b-1) and 0."""
+    """a to the power b, elementwise; both may be differentiated. At a = 0 the derivatives are b 0^(b-1) and 0.
+
+    The second is -inf there for b < 0, and NaN for a < 0, where a^b is no function of real b.
+    """
     return xp.power(a, b)
 
 
@@ -92,15 +100,23 @@ def log10(xp: Any, x: Operand) -> Any:
     return xp.log10(x)
 
 
+def _apart(a: Any, b: Any) -> Any:
+    """a - b, and 0 where both are the same infinity, which then share the gradient evenly."""
+    if isinstance(a, notation.Expr) or isinstance(b, notation.Expr):
+        return a - b
+    same = equal(a, b)
+    return where(same, 0.0, a) - where(same, 0.0, b)
+
+
 @primitive(
-    lambda g, a, b: g * sigmoid(a - b),
-    lambda g, a, b: g * sigmoid(b - a),
+    lambda g, a, b: g * sigmoid(_apart(a, b)),
+    lambda g, a, b: g * sigmoid(_apart(b, a)),
     show=fn("logaddexp"),
     samples=(reals, reals),
     c="fmax({a}, {b}) + log1p(exp(-fabs({a} - {b})))",
 )
 def logaddexp(xp: Any, a: Operand, b: Operand) -> Any:
-    """log(e^a + e^b), elementwise, without overflow."""
+    """log(e^a + e^b), elementwise, without overflow; two equal infinities get half of the gradient each."""
     return xp.logaddexp(a, b)
 
 
@@ -205,9 +221,16 @@ def atanh(xp: Any, x: Operand) -> Any:
     return xp.arctanh(x)
 
 
-@primitive(
-    lambda g, y: g * (y * (1 - y)), show=fn("sigmoid", r"\sigma"), samples=(reals,), c="0.5 * (1 + tanh(0.5 * {x}))"
-)
+@primitive(lambda g, y: g * (y * (1 - y)), show=fn("sigmoid", r"\sigma"), samples=(reals,), c="1 / (1 + exp(-{x}))")
 def sigmoid(xp: Any, x: Operand) -> Any:
-    """The logistic function 1 / (1 + e^-x), elementwise, by tanh so that nothing overflows."""
-    return 0.5 * (1 + xp.tanh(0.5 * x))
+    """The logistic function 1 / (1 + e^-x), elementwise, exact to the last digits where it is small, too.
+
+    Where e^-x is inf the result is 0, as it should be; float16 is computed in float32, where it is not yet inf.
+    """
+    y = x * -1.0  # not -x: some integers have no sign
+    half = getattr(y, "dtype", None) == np.float16
+    with np.errstate(over="ignore"):
+        y = xp.exp(y.astype(np.float32) if half else y)
+    y += 1
+    y = xp.reciprocal(y)
+    return y.astype(np.float16) if half else y
