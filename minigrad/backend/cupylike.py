@@ -27,6 +27,9 @@ from minigrad.errors import BoundsError, DeviceError
 
 _FAULT_WORDS = 5  # found, op, index, axis, size
 
+ATOMIC = frozenset("iIlLqQefd")
+"""The dtypes that `add.at` of CuPy takes, by their characters."""
+
 
 class CupyLike(Backend):
     """A backend whose `xp` has CuPy's names, and CuPy's refusals."""
@@ -133,15 +136,15 @@ class CupyLike(Backend):
 
     def _scatter(self, out: Array, index: Any, values: Array) -> None:
         """Add `values` into `out` at `index` by atomics, in any order; CUDA has them for some dtypes only."""
-        kind = out.dtype.kind
-        if kind == "c":
-            out.real.scatter_add(index, values.real)
-            out.imag.scatter_add(index, values.imag)
-        elif kind == "f":
-            out.scatter_add(index, values)
-        else:  # integers wrap alike at any width, and there is no atomicAdd of signed 64 bits
-            wide = self.xp.zeros(out.shape, np.uint64)
-            wide.scatter_add(index, values.astype(np.int64).view(np.uint64))
+        add = self.xp.add.at
+        if out.dtype.kind == "c":
+            add(out.real, index, values.real)
+            add(out.imag, index, values.imag)
+        elif out.dtype.char in ATOMIC:
+            add(out, index, values)
+        else:  # integers wrap alike at any width
+            wide = self.xp.zeros(out.shape, np.int64)
+            add(wide, index, values.astype(np.int64))
             out[...] = wide.astype(out.dtype)
 
     def _clamp(self, index: Array, size: int, axis: int, op: str) -> Array:

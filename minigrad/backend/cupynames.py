@@ -1,4 +1,4 @@
-"""The public names of CuPy 14.2, as `dir` gave them; nothing here is computed, and CuPy is not needed to read it."""
+"""The public names of CuPy 14.2, as `dir` gave them, less what it calls deprecated; to be read without CuPy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ ARRAY = _names(
     T all any argmax argmin argpartition argsort astype base byteswap choose clip compress conj conjugate copy
     cstruct cumprod cumsum data device diagonal dot dtype dump dumps fill flags flat flatten get imag item itemsize
     mT max mdspan mean min nbytes ndim nonzero partition prod ptp put ravel real reduced_view repeat reshape round
-    scatter_add scatter_max scatter_min searchsorted set shape size sort squeeze std strides sum swapaxes take
+    searchsorted set shape size sort squeeze std strides sum swapaxes take
     toDlpack tobytes tofile tolist trace transpose var view
     """
 )
@@ -79,7 +79,7 @@ REFUSED_KEYWORDS = {
     "any": "where",
     "arange": "device like",
     "argpartition": "kind order",
-    "argsort": "order stable",
+    "argsort": "order stable descending",
     "array": "object ndmax like",
     "array_str": "a",
     "asanyarray": "device like",
@@ -138,7 +138,7 @@ REFUSED_KEYWORDS = {
     "reshape": "shape",
     "rot90": "m",
     "show_config": "mode",
-    "sort": "order stable",
+    "sort": "order stable descending",
     "stack": "arrays",
     "std": "where mean correction",
     "sum": "initial where",

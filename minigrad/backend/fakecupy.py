@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad.backend import cupynames, philox
 from minigrad.backend.base import Array, Transfers
-from minigrad.backend.cupylike import CupyLike, is_mask, map_index
+from minigrad.backend.cupylike import ATOMIC, CupyLike, is_mask, map_index
 from minigrad.errors import FrozenError
 
 __all__ = ["TRANSFERS", "FakeArray", "load", "namespace"]
@@ -59,7 +59,8 @@ class FakeArray:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__":
-            return getattr(namespace, ufunc.__name__)(*inputs, **kwargs)
+            ours = getattr(namespace, ufunc.__name__, None)
+            return NotImplemented if ours is None else ours(*inputs, **kwargs)
         return _call(getattr(ufunc, method), inputs, kwargs)
 
     def __array_function__(self, func: Any, _types: Any, args: Any, kwargs: Any) -> Any:
@@ -114,12 +115,6 @@ class FakeArray:
 
     def tolist(self) -> Any:
         return self._a_after_wait().tolist()
-
-    def scatter_add(self, key: Any, value: Any) -> None:
-        if self._a.dtype.char not in "iIQLefd" or self._a.dtype == np.int64:
-            raise TypeError(f"atomicAdd is not supported for dtype {self._a.dtype}")
-        _writable(self)
-        np.add.at(self._a, _index(key, self._a.shape), _bare(value))
 
     @property
     def device(self) -> _Device:
@@ -249,8 +244,17 @@ class _Ufunc:
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("accumulate", "at", "outer", "reduce", "reduceat"):
-            raise AttributeError(f"'cupy.ufunc' object has no attribute {name!r}")
-        return _function(getattr(self._ufunc, name), name)
+            raise AttributeError(f"'cupy._core._kernel.ufunc' object has no attribute {name!r}")
+        return self._at if name == "at" else _function(getattr(self._ufunc, name), name)
+
+    def _at(self, a: FakeArray, indices: Any, b: Any) -> None:
+        """By atomics, which CUDA has for some dtypes only; masks and slices need none."""
+        parts = indices if isinstance(indices, tuple) else (indices,)
+        repeats = any(isinstance(p, FakeArray) and not is_mask(p) for p in parts)
+        if repeats and self.__name__ == "add" and a._a.dtype.char not in ATOMIC:
+            raise TypeError(f"cupy.add.at only supports some data types, and not {a._a.dtype}")
+        _writable(a)
+        self._ufunc.at(a._a, _index(indices, a._a.shape), _bare(b))
 
 
 class _Namespace(types.ModuleType):
@@ -359,9 +363,6 @@ class FakeCupyBackend(CupyLike):
     def freeze(self, a: Array) -> Array:
         a._a.setflags(False)
         return a
-
-    def copy(self, a: Array) -> Array:
-        return FakeArray(np.array(a._a))
 
     def _place(self, data: Array, dtype: Any, device: str) -> Array:
         return FakeArray(np.array(_bare(data) if isinstance(data, FakeArray) else data, dtype=dtype))
