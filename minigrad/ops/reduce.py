@@ -59,7 +59,7 @@ def _case(domain: Any) -> Any:
 
 
 @primitive(
-    lambda g, x, axes: spread(2 * g, x.shape, axes, False) * x,
+    lambda g, x, axes: spread(2 * g, x.shape, axes) * x,
     show=fn("sum_of_squares"),
     samples=lambda rng: ((reals(rng, s := some_shape(rng)),), {"axes": some_axes(rng, len(s))}),
     kind="reduce",
@@ -209,9 +209,9 @@ def std(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = F
 
 def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     """The cotangent of an extremum: to where it is attained, in equal parts."""
-    where_is = equal(x, spread(y, x.shape, axes, keepdims))
+    where_is = equal(x, spread(y, x.shape, axes))
     ties = sum_(astype(where_is, g.dtype), axes=axes, keepdims=keepdims)
-    return keep(spread(g / ties, x.shape, axes, keepdims), where_is)
+    return keep(spread(g / ties, x.shape, axes), where_is)
 
 
 @primitive(
