@@ -6,21 +6,16 @@ import inspect
 from typing import Any
 
 
-def brief(subject: Any, name: str) -> str:
+def brief(subject: Any) -> str:
     """`BatchNorm1d(64)` for BatchNorm1d(64, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True).
 
     Arguments that have no default stand without their names, arguments at their default are left out; a layer that
     holds others, and one whose repr is Python's own, goes by its class.
     """
-    if subject is None:
-        return name
     kind, text = type(subject).__name__, repr(subject)
     if "\n" in text or not text.startswith(f"{kind}(") or not text.endswith(")"):
         return kind
-    try:
-        parameters = inspect.signature(type(subject).__init__).parameters
-    except (TypeError, ValueError):  # a class that is not written in Python
-        return text
+    parameters = inspect.signature(type(subject).__init__).parameters
     kept = []
     for part in _split(text[len(kind) + 1 : -1]):
         key, equals, value = part.partition("=")

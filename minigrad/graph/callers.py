@@ -43,11 +43,9 @@ def rematerialises() -> bool:
 
 def given() -> frozenset[int] | None:
     """The ids of what a layer or composite that is being entered was called with; None when that cannot be told."""
-    for frame in _outwards():
-        if frame.f_code is _ENTER and frame.f_back is not None:
-            around = frame.f_back.f_locals
-            return frozenset(_ids([around["args"], around.get("kwargs", {})])) if "args" in around else None
-    return None
+    entering = next(frame for frame in _outwards() if frame.f_code is _ENTER)
+    around = entering.f_back.f_locals if entering.f_back is not None else {}
+    return frozenset(_ids([around["args"], around.get("kwargs", {})])) if "args" in around else None
 
 
 def _ids(value: Any) -> Iterator[int]:

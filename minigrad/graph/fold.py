@@ -80,10 +80,6 @@ def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Pictur
     boxes: dict[str, Box] = {}
     stands: dict[str, str] = {}
     for name, node in nodes.items():
-        if node.op == "pick":  # stands for one output of its parent, and is drawn with it
-            parent = nodes[node.inputs[0] or ""]
-            if node.scope != parent.scope:
-                node.scope = parent.scope
         at = closed.get(node.scope, "")
         stands[name] = key = at or name
         if key not in boxes:

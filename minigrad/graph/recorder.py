@@ -170,7 +170,7 @@ class Recorder:
         title, detail = name, ""
         if kind == "layer":
             title = self._paths.get(id(subject)) or name
-            detail = brief(subject, name)
+            detail = brief(subject)
         if not self._scope:
             self._given = given()
         outer, self._scope = self._scope, self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
