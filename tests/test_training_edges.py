@@ -148,7 +148,7 @@ def test_what_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
         def state_dict(self) -> Any:
             return {"a": np.ones(1, np.longdouble)}
 
-    with pytest.raises(mg.errors.DtypeError, match="'a' has dtype .*, which the file cannot hold"):
+    with pytest.raises(mg.errors.DtypeError, match=r"'a' has dtype .*, which the file cannot hold"):
         mg.save(tmp_path / "x.safetensors", model=Wide())
     assert list(tmp_path.iterdir()) == []
 
