@@ -299,3 +299,10 @@ def test_an_optimiser_loaded_options_out_of_their_range() -> None:
     with pytest.raises(mg.errors.CheckpointError, match="lr"):
         optimizer.load_state_dict(state)
     assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_the_second_branch_of_where_had_no_gradient_under_a_number() -> None:
+    for condition in (True, False, 1, 0.0):
+        x = leaf(1.0, 2.0)
+        mg.where(condition, 5.0, x).sum().backward()
+        assert x.grad.tolist() == [0.0 if condition else 1.0] * 2

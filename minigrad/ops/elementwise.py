@@ -275,10 +275,15 @@ def keep(xp: Any, x: Operand, mask: Operand) -> Any:
     return backend_of(x).keep(x, mask) if hasattr(x, "dtype") else xp.where(xp.asarray(mask), x, 0)
 
 
+def _not(condition: Any) -> Any:
+    """Where `condition` does not hold; of a number a bool, which no backend has to be found for."""
+    return not condition if isinstance(condition, (bool, int, float)) else logical_not(condition)
+
+
 @primitive(
     None,
     lambda g, condition: keep(g, condition),
-    lambda g, condition: keep(g, logical_not(condition)),
+    lambda g, condition: keep(g, _not(condition)),
     show=notation.WHERE,
     samples=(booleans, reals, reals),
     c="{condition} ? {a} : {b}",
