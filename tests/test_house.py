@@ -141,6 +141,7 @@ def strangers_faults(path: Path) -> list[str]:
 
 
 INSIDE = {  # tests whose subject lies behind the public names, each with that subject
+    "tests/test_debug.py": "what a guard keeps of a graph",
     "tests/test_saving_files.py": "how a file is put in the place of another",
     "tests/test_backend_fakecupy.py": "the stand-in's array type and its frozen list of names",
     "tests/test_backend_kernels.py": "the texts of the kernels and their launches",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-OURS = frozenset({"minigrad", "minigrad_layers"})
+OURS = frozenset({"minigrad", "minigrad_layers", "contextlib"})  # the last runs what is decorated with a mode
 
 
 def user_line() -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import backend_of, transfer
-from minigrad.core import Leaf, Tensor, astype, rebind
+from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
 from minigrad.errors import ArgumentError, CheckpointError, DtypeError
 
 Params = Iterable[Any]  # tensors, pairs (name, tensor), or groups: dicts with "params" and options
@@ -123,7 +123,8 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
-        fused = type(self).fused is not Optimizer.fused
+        opened = any(getattr(watcher, "opens_steps", False) for watcher in MODES.get().watchers)
+        fused = type(self).fused is not Optimizer.fused and not opened
         for group, names in zip(self.param_groups, self._names, strict=True):
             wanted = self.slots(group)
             at: dict[Any, tuple[Any, ...]] = {}  # the scalars are the same for most parameters
@@ -151,9 +152,17 @@ class Optimizer:
                     new = self._in_place(array, g, slots, wanted, at[key], group)
                 else:
                     state = tuple(slots[k] for k in wanted)
-                    new, *changed = self.update(astype(array, wide), astype(g, wide), state, at[key], group)
+                    update = self._seen if opened else self.update
+                    new, *changed = update(astype(array, wide), astype(g, wide), state, at[key], group)
                     slots.update(zip(wanted, changed, strict=True))
                 rebind(p, astype(new, array.dtype))
+
+    def _seen(self, p: Any, g: Any, state: tuple[Any, ...], scalars: tuple[Any, ...], group: dict[str, Any]) -> Any:
+        """`update` on tensors, whose operations a guard sees; on copies: nobody may write the array of a tensor."""
+        copy = backend_of(p).copy
+        p, g, *numbers = (box(copy(a), None) for a in (p, g, *scalars))
+        new = self.update(p, g, tuple(box(copy(a), None) for a in state), tuple(numbers), group)
+        return tuple(copy(t._data) for t in new)
 
     def _in_place(
         self, p: Any, g: Any, slots: Slots, wanted: tuple[str, ...], scalars: tuple[Any, ...], group: dict[str, Any]
