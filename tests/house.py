@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backend",),
     ("core",),
     ("ops",),
-    ("autodiff", "linalg", "random", "recompute", "safe"),
+    ("autodiff", "evaluation", "linalg", "random", "recompute", "safe", "structures"),
     ("module", "init", "saving", "losses"),
     ("optim", "data"),
     ("graph", "debug"),
@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
+    ("structures", "evaluation", "autodiff"),
     ("doctor", "cli", "__main__"),
     tuple(
         f"ops.{name}"

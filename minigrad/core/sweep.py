@@ -10,19 +10,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakSet, ref
 
 from minigrad.backend import BACKENDS, backend_of
+from minigrad.core.arguments import sequence
 from minigrad.core.dispatch import PICK, arguments
 from minigrad.core.essential import astype, full_like, reshape_, sum_
 from minigrad.core.modes import MODES, change
 from minigrad.core.node import FREED, Leaf, Node, next_id
 from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES, Tensor, box, method
-from minigrad.errors import DeviceError, GraphError, GraphFreedError, ShapeError
+from minigrad.errors import ArgumentTypeError, DeviceError, GraphError, GraphFreedError, ShapeError
 
 _age = attrgetter("id")
+Plan: TypeAlias = "tuple[list[Node], set[Node | None]]"
 
 
 def sweep(
@@ -33,6 +35,7 @@ def sweep(
     lift: bool = False,
     free: bool = True,
     ends: bool = False,
+    plan: Plan | None = None,
 ) -> dict[Node, Any]:
     """The cotangents of `targets` (None: of all leaves) given the cotangent `g` of `root`.
 
@@ -47,7 +50,7 @@ def sweep(
     if targets is None:
         order = _order(root)
     else:
-        order, useful = _plan(root, targets, ends)
+        order, useful = plan or _plan(root, targets, ends)
     node = root
     try:
         for node in order:
@@ -180,7 +183,7 @@ def _order(root: Node) -> list[Node]:
     return sorted(seen, key=_age, reverse=True)
 
 
-def _plan(root: Node, targets: frozenset[Node], ends: bool = False) -> tuple[list[Node], set[Node | None]]:
+def _plan(root: Node, targets: frozenset[Node], ends: bool = False) -> Plan:
     """The nodes that depend on a target or are one, newest first, and the same as a set, with None besides.
 
     What a freed node led to is forgotten, so where one could have led to a target nothing true can be said.
@@ -198,7 +201,7 @@ def _plan(root: Node, targets: frozenset[Node], ends: bool = False) -> tuple[lis
                 seen.add(parent)
                 stack.append(parent)
     order = sorted(seen, key=_age, reverse=True)
-    useful: set[Node | None] = set(targets)
+    useful: set[Node | None] = {t for t in targets if t in seen}
     for node in reversed(order):
         if node not in useful and any(p in useful for p in node.parents):
             useful.add(node)
@@ -269,6 +272,11 @@ def sweep_apart(
                 onward = passed | {marks[node]} if node in marks and node is not root else passed
                 _pull_generally(node, g, apart.setdefault(onward, {}), lift=False)
     return found
+
+
+def zeros_as(x: Tensor) -> Tensor:
+    """Zeros of the shape and dtype of a tensor, on its device, not tracked."""
+    return full_like(x.detach(), value=0, shape=x.shape, dtype=x.dtype)
 
 
 def _zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -356,7 +364,8 @@ def gradients(
         (tensor(18.),)
     """
     if isinstance(xs, Tensor):
-        raise TypeError("xs: give the tensors as a sequence, gradients(y, [x])")
+        raise ArgumentTypeError("xs: give the tensors as a sequence, gradients(y, [x])")
+    xs = sequence(xs, "xs", "gradients")
     if not isinstance(y, Tensor) or y._node is None:
         raise GraphError("y: nothing that it was computed from requires grad; make an input with requires_grad=True")
     for k, x in enumerate(xs):
@@ -366,15 +375,18 @@ def gradients(
     start = seed(y, cotangent, "cotangent")
     free = not (create_graph if retain_graph is None else retain_graph)
     targets = frozenset(n for n in nodes if n is not None)
+    plan = _plan(y._node, targets)
+    for k, n in enumerate(nodes):
+        if not allow_unused and n not in plan[1]:  # said before anything is freed
+            raise GraphError(f"xs[{k}]: y does not depend on it; pass allow_unused=True to get None for it")
     if create_graph:
         tracked = type(cotangent) in BOXES and cotangent.requires_grad
         lifted = astype(cotangent, y.dtype) if tracked else box(start, None)
         with change(recording=True):
-            found = sweep(y._node, lifted, targets, lift=True, free=free)
+            found = sweep(y._node, lifted, targets, lift=True, free=free, plan=plan)
     else:
-        found = {n: box(g, None) for n, g in sweep(y._node, start, targets, free=free).items()}
-    if not allow_unused:
-        for k, n in enumerate(nodes):
-            if n not in found:
-                raise GraphError(f"xs[{k}]: y does not depend on it; pass allow_unused=True to get None for it")
-    return tuple(found.get(n) for n in nodes)  # type: ignore[arg-type]  # checked above: no None among the keys
+        found = {n: box(g, None) for n, g in sweep(y._node, start, targets, free=free, plan=plan).items()}
+    got = (found.get(n) for n in nodes)  # no None among the keys
+    if allow_unused:
+        return tuple(got)
+    return tuple(zeros_as(x) if g is None else g for x, g in zip(xs, got, strict=True))
