@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,31 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 DROPOUT = "@register\nclass Dropout: pass\n"
 LINEAR = "@register\nclass Linear: pass\n@register\nclass BatchNorm2d: pass\n"
+
+
+def test_what_two_threads_find_broken_is_told_of_once(
+    table: Registry[type], install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are in the middle of looking when the plugin fails, and it fails for each."""
+    begun, go = threading.Event(), threading.Event()
+    monkeypatch.setattr(sys.modules[__name__], "GATES", (begun, go), raising=False)
+    code = (
+        "gates = sys.modules['registry_under_test'].GATES\ngates[0].set()\ngates[1].wait(30)\nraise ValueError('no')\n"
+    )
+    install("plug_slow_and_broken", code, dist="plug-slow")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        threads = [threading.Thread(target=lambda: "Dropout" in table) for _ in range(2)]
+        threads[0].start()
+        assert begun.wait(30)
+        threads[1].start()
+        deadline = time.monotonic() + 30
+        while len(table._looking) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        go.set()
+        for thread in threads:
+            thread.join(30)
+    assert ["plug-slow" in str(warning.message) for warning in told] == [True]
 
 
 def test_a_miss_loads_the_plugins_and_a_hit_does_not(table: Registry[type], install: Install) -> None:
