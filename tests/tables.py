@@ -79,7 +79,7 @@ def shaped(op: Any) -> bool:
 def broadcastable(n: int) -> st.SearchStrategy[Shapes]:
     """Shapes for n inputs that broadcast: 0 to 4 axes with sides 0 to 4, at most 100 elements together."""
     return (
-        hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=4, max_side=4)
+        hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=4, min_side=0, max_side=4)
         .filter(lambda s: math.prod(s.result_shape) <= 100)
         .map(lambda s: tuple(s.input_shapes))
     )
@@ -90,7 +90,8 @@ def drawn(n: int, how_many: int) -> tuple[Shapes, ...]:
     """`how_many` such shapes as a list, the same in every run, for tables that are too wide for hypothesis itself."""
     rng, out = np.random.default_rng(n), []
     while len(out) < how_many:
-        whole = tuple(int(k) for k in rng.integers(1, 5, rng.integers(0, 4)))
+        sides = int(rng.integers(0, 4))
+        whole = tuple(int(k) for k in rng.choice(5, sides, p=[0.04, *[0.24] * 4]))
         out.append(
             tuple(
                 tuple(1 if rng.random() < 0.2 else k for k in whole[int(rng.integers(0, len(whole) + 1)) :])
@@ -105,6 +106,18 @@ def points(op: Any, how_many: int, seed: int = 0) -> Iterator[tuple[tuple[Any, .
     rng = np.random.default_rng(seed)
     for k in range(how_many):
         yield mg.check.sample(op, rng, drawn(len(op.samples), how_many)[k] if shaped(op) else None)
+
+
+def beside_numbers(op: Any, seed: int = 0) -> Iterator[tuple[Callable[[Any], Any], Array]]:
+    """An elementwise primitive as a function of each of its inputs, the others Python numbers, and where to look."""
+    if op.kind != "map" or op.defaults or len(op.inputs) < 2 or not shaped(op):
+        return
+    rng = np.random.default_rng(seed)
+    for k in (k for k, pull in enumerate(op.pulls) if pull):
+        for _ in range(3):
+            args = [domain(rng, (2,) if i == k else ()) for i, domain in enumerate(op.samples)]
+            numbers = [a if i == k else np.asarray(a).item() for i, a in enumerate(args)]
+            yield lambda x, k=k, numbers=numbers: op.call(*numbers[:k], x, *numbers[k + 1 :]), numbers[k]
 
 
 def run(op: Any, args: Sequence[Any], params: dict[str, Any], cotangent: Callable[[Any], Array] | None = None) -> Any:

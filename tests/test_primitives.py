@@ -5,7 +5,6 @@ G1-G3, G5-G7, G10, G11. A primitive is in these tables by being declared.
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import (
-    FLAT,
     FLOATS,
     NO_RULE,
     OPS,
@@ -21,6 +19,7 @@ from tables import (
     TRACKED,
     UNTRACKED,
     Array,
+    beside_numbers,
     broadcastable,
     cast,
     dtype_combinations,
@@ -28,7 +27,6 @@ from tables import (
     points,
     run,
     shaped,
-    with_rule,
 )
 
 import minigrad as mg
@@ -63,6 +61,8 @@ def test_first_gradients(name: str) -> None:
         for args, params in points(op, examples(200)):
             one(args, params)
     assert compared >= examples(200), "most points were empty"
+    for f, x in beside_numbers(op):
+        mg.check.gradients(f, x)
 
 
 @pytest.mark.parametrize("name", TRACKED)
@@ -92,7 +92,7 @@ def test_the_table_is_the_registry() -> None:
         for k, rule in enumerate(op.rules)
         if rule is None and op.rules
     }
-    assert ruleless == set(NO_RULE) | set()
+    assert ruleless == set(NO_RULE)
     assert len(TRACKED) >= 40
 
 
@@ -164,10 +164,12 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_memory_layout_does_not_matter(name: str, layout: str, backend: str) -> None:
-    """G10."""
+    """G10, in float64 and in float32 by turns."""
     op = OPS[name]
     exact = op.kind in ("map", "view") or op.forward.__module__.endswith((".shape", ".index"))
-    for args, params in points(op, 12, seed=10):
+    for k, (args, params) in enumerate(points(op, 12, seed=10)):
+        dtype = ("float64", "float32")[k % 2]
+        args = cast(args, [dtype if a.dtype.kind == "f" else str(a.dtype) for a in args])
         fit = [layout != "zero" or (a.dtype.kind == "f" and name not in REGULAR) for a in args]  # "zero" changes values
         laid = [a.ndim and a.size and f for a, f in zip(args, fit, strict=True)]
         views = [LAYOUTS[layout](a).detach() if way else mg.tensor(a) for a, way in zip(args, laid, strict=True)]
@@ -180,26 +182,38 @@ def test_memory_layout_does_not_matter(name: str, layout: str, backend: str) -> 
             elif exact:
                 assert np.array_equal(host(a), host(b), equal_nan=True)
             else:
-                assert distance(a, b) <= 1e-12
+                assert distance(a, b) <= RTOL[dtype]
 
 
 def host(a: Any) -> Array:
-    return a.numpy() if isinstance(a, mg.Tensor) else a
+    return a.numpy() if isinstance(a, mg.Tensor) else np.asarray(a)
+
+
+def several(y: Any) -> tuple[Any, ...]:
+    return y if isinstance(y, tuple) else (y,)
 
 
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_read_only_arrays_are_taken_and_no_operand_is_written(name: str, backend: str) -> None:
-    """G10: as bare operands beside a tracked one."""
+    """G10: as bare operands beside a tracked one; what comes out is what tensors give, bit for bit."""
     op = OPS[name]
     for args, params in points(op, 3, seed=11):
         before = [a.copy() for a in args]
         for a in args:
             a.setflags(write=False)
-        at = next((k for k, a in enumerate(args) if a.dtype.kind == "f"), None)
+        at = next((k for k, a in enumerate(args) if op.pull_for(k)[0] is not None and a.dtype.kind == "f"), None)
         mixed = [
             mg.tensor(a, requires_grad=k == at) if k == at or backend != "numpy" else a for k, a in enumerate(args)
         ]
-        assert op.call(*mixed, **params) is not None
+        ys = several(op.call(*mixed, **params))
+        expected, gs = run(op, before, params)
+        assert all(np.array_equal(host(y), e, equal_nan=True) for y, e in zip(ys, expected, strict=True))
+        if at is not None:
+            tracked = [y for y in ys if y.requires_grad]
+            u = np.random.default_rng(1)
+            parts = [y.backward(mg.tensor(u.uniform(0.5, 1.5, y.shape)), retain_graph=True) for y in tracked]
+            assert parts
+            assert np.array_equal(mixed[at].grad.numpy(), gs[at].numpy())
         assert all(np.array_equal(a, b) for a, b in zip(args, before, strict=True))
 
 
@@ -210,6 +224,7 @@ def test_only_floats_can_be_differentiated(dtype: str) -> None:
         lambda: mg.tensor([1, 0], dtype=dtype, requires_grad=True),
         lambda: setattr(mg.tensor([1, 0], dtype=dtype), "requires_grad", True),
         lambda: mg.grad(lambda x: mg.sum(x * 1.0))(mg.tensor([1, 0], dtype=dtype)),
+        lambda: mg.Parameter(np.array([1, 0], dtype=dtype)),
     ):
         with pytest.raises(TypeError, match=dtype):
             attempt()
@@ -229,21 +244,3 @@ def test_integer_constants_are_allowed(dtype: str) -> None:
         f(x).sum().backward()
         assert x.grad is not None
         assert (x.grad.dtype, x.grad.shape) == (np.dtype("float32"), (3,))
-
-
-@pytest.mark.parametrize("name", TRACKED)
-def test_the_checks_fail_when_a_rule_is_wrong(name: str) -> None:
-    """Each rule, doubled, is caught: no row of the table is blind."""
-    op = OPS[name]
-    for k, pull in enumerate(op.pulls):
-        if pull is None:
-            continue
-        with with_rule(op, k, lambda g, *rest, right=pull.rule: 2.0 * right(g, *rest)):
-            found = False
-            for args, params in points(op, 20, seed=zlib.crc32(name.encode())):
-                try:
-                    against_differences(op, args, params, 1, 1e-6)
-                except mg.check.CheckError:
-                    found = True
-                    break
-            assert found or name in FLAT, (name, k)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tables import OPS, TRACKED, points, run
+from tables import OPS, TRACKED, beside_numbers, points, run
 
 import minigrad as mg
 
@@ -105,6 +105,8 @@ def in_every_form(op: Any) -> None:
             for k in range(2):
                 x = mg.tensor([0.5, 1.5], requires_grad=True)
                 mg.sum(op.call(*((x, number), (number, x))[k])).backward()
+    for f, at in beside_numbers(op):
+        mg.sum(f(mg.tensor(at, requires_grad=True))).backward()
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, about the logarithm of a negative base

@@ -270,8 +270,8 @@ def _some_zeros(rng: Rng, shape: tuple[int, ...]) -> Any:
 @primitive(lambda g, mask: keep(g, mask), None, show=fn("keep"), samples=(_some_zeros, booleans), c="{mask} ? {x} : 0")
 def keep(xp: Any, x: Operand, mask: Operand) -> Any:
     """x where the boolean `mask` holds, exactly 0 elsewhere, even under an inf or NaN. Its own adjoint."""
-    if type(mask) is not bool and (not hasattr(mask, "dtype") or mask.dtype.kind != "b"):
-        mask = mask != 0  # backends multiply bits by the mask, which must be 0 or 1
+    if not hasattr(mask, "dtype") or mask.dtype.kind != "b":
+        mask = xp.asarray(mask) != 0  # backends multiply bits by the mask, which must be 0 or 1
     return backend_of(x).keep(x, mask) if hasattr(x, "dtype") else xp.where(xp.asarray(mask), x, 0)
 
 
@@ -295,7 +295,7 @@ def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
     its inf can still meet a 0 further up and become NaN. Mask its *input* too (the double where), or use
     `minigrad.safe`.
     """
-    return xp.where(condition, a, b)
+    return xp.where(condition if hasattr(condition, "dtype") else xp.asarray(condition), a, b)  # CuPy takes no number
 
 
 @primitive(
