@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     cli.add_argument("--rounds", type=int, default=7, help="turns of each peer (default 7)")
     cli.add_argument("--seconds", type=float, default=0.25, help="length of a turn (default 0.25)")
     cli.add_argument("--patience", type=int, default=3, help="how often a disturbed turn is taken again (default 3)")
+    cli.add_argument(
+        "--device", default="numpy", help="where arrays live: numpy, cupy (torch on the GPU too), fakecupy"
+    )
     cli.add_argument("--json", type=Path, metavar="FILE", help="write everything measured, round by round")
     cli.add_argument("--against", type=Path, metavar="FILE", help="an earlier --json: name what changed by over 10 %%")
     cli.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
@@ -52,14 +55,14 @@ def log(text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for, print as it comes, and answer with the exit code."""
     options = parser().parse_args(arguments)
-    method = Method(options.rounds, options.seconds, options.patience, options.peers)
-    facts = describe()
+    method = Method(options.rounds, options.seconds, options.patience, options.peers, options.device)
+    facts = describe(options.device)
     how = f"a process a peer, {method.rounds} rounds of {method.seconds:g} s each, disturbed turns taken again"
     show([report.header(facts, options.threads, how)])
     blocks = []
     for name in options.only or [*CASES]:
         for threads in options.threads if name in CASES else ():
-            for blas in CASES[name].blas:
+            for blas in CASES[name].blas if method.device == "numpy" else ("own",):
                 blocks.append(measure(CASES[name], threads, blas, method, log))
                 show(report.block_lines(blocks[-1]))
     times = startup(IMPORTS, method) if not options.only or "import" in options.only else {}

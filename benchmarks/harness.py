@@ -31,9 +31,13 @@ class Method:
     patience: int = 3
     peers: tuple[str, ...] = ()
     """Beginnings of the columns to run; empty for all. The reference always runs."""
+    device: str = "numpy"
+    """Where the arrays live; "cupy" puts torch on the GPU too."""
 
     def wants(self, peer: str) -> bool:
-        """Whether this column is asked for."""
+        """Whether this column is asked for; the allocator of the host is nothing to a device."""
+        if self.device != "numpy" and peer.endswith(", kept"):
+            return False
         return not self.peers or peer == "torch" or peer.startswith(self.peers)
 
 
@@ -47,6 +51,8 @@ class Column:
     seconds: list[float] = field(default_factory=list)
     disturbed: int = 0
     peak_mib: float | None = None
+    launches: dict[str, float] | None = None
+    """Kernels and copies of one step on a GPU."""
     error: str = ""
 
     def ratios(self, against: Column) -> tuple[float, float, float] | None:
@@ -62,6 +68,7 @@ class Block:
     case: Case
     threads: int
     blas: str
+    device: str
     columns: dict[str, Column] = field(default_factory=dict)
 
 
@@ -84,8 +91,8 @@ def environment(threads: int, blas: str) -> dict[str, str]:
 class Worker:
     """The process of one peer, used as a context manager."""
 
-    def __init__(self, case: Case, peer: str, threads: int, blas: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.worker", case.name, peer, str(threads)]
+    def __init__(self, case: Case, peer: str, threads: int, blas: str, device: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", case.name, peer, str(threads), device]
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -117,14 +124,18 @@ class Worker:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
     def turn(self, seconds: float) -> dict[str, Any]:
         """Let the peer run for about so long; adds `foreign`, the cores that other processes used meanwhile."""
-        assert self.process.stdin is not None
         time.sleep(0.05)  # idle threads of the previous peer spin for a moment before they sleep
         before = busy_seconds()
-        self.process.stdin.write(json.dumps({"seconds": seconds}) + "\n")
-        self.process.stdin.flush()
-        answer = self.read()
+        answer = self.ask({"seconds": seconds})
         after = busy_seconds()
         if before is None or after is None:
             return answer | {"foreign": 0.0}
@@ -133,12 +144,12 @@ class Worker:
 
 def measure(case: Case, threads: int, blas: str, method: Method, log: Any) -> Block:
     """All peers of a case. A peer that cannot run (not installed, an error) keeps its line and says why."""
-    block = Block(case, threads, blas)
+    block = Block(case, threads, blas, method.device)
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         digests: dict[str, float] = {}
         for peer in filter(method.wants, case.peers()):
-            worker = stack.enter_context(Worker(case, peer, threads, blas))
+            worker = stack.enter_context(Worker(case, peer, threads, blas, method.device))
             try:
                 first = worker.read()
             except RuntimeError as error:
@@ -150,6 +161,9 @@ def measure(case: Case, threads: int, blas: str, method: Method, log: Any) -> Bl
             log(f"{case.name}, {threads} threads, {blas} BLAS: round {turn + 1} of {method.rounds}")
             for peer, worker in workers.items():
                 take(worker, block.columns[peer], case.per, method)
+        for peer, worker in workers.items():
+            if method.device.startswith("cupy"):
+                block.columns[peer].launches = worker.ask({"launches": True})["launches"]
     compare(block, digests)
     return block
 

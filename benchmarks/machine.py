@@ -6,10 +6,12 @@ import ctypes
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("minigrad", "minigrad-layers", "numpy", "torch", "autograd")
+GPU_PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "nvidia-cublas", "nvidia-cuda-nvrtc")
 
 
 def cpu_name() -> str:
@@ -23,14 +25,27 @@ def cpu_name() -> str:
     return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name
 
 
-def describe() -> dict[str, str]:
+def gpu_name() -> str:
+    """The GPU and its driver, as `nvidia-smi` names them."""
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as problem:
+        return f"unknown ({problem})"
+
+
+def describe(device: str = "numpy") -> dict[str, str]:
     """The machine and the versions, for the header of the table and for the JSON file."""
     facts = {
         "cpu": f"{cpu_name()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}".rstrip(", "),
         "python": platform.python_version(),
     }
-    for package in PACKAGES:
+    if device != "numpy":
+        facts["device"] = device
+    if device.startswith("cupy"):
+        facts["gpu"] = gpu_name()
+    for package in (*PACKAGES, *GPU_PACKAGES) if device.startswith("cupy") else PACKAGES:
         try:
             facts[package] = version(package)
         except PackageNotFoundError:

@@ -37,7 +37,8 @@ def header(facts: dict[str, str], threads: Iterable[int], method: str) -> str:
 def block_lines(block: Block) -> list[str]:
     """One case: a heading, a line a peer, a line a target."""
     threads = f"{block.threads} thread{'s' if block.threads > 1 else ''}"
-    lines = ["", f"{block.case.name}: {block.case.about}", f"  {threads}, {block.blas} BLAS ({kernels(block)})"]
+    heading = f"  {block.device}, {threads}, {block.blas} BLAS ({kernels(block)})"
+    lines = ["", f"{block.case.name}: {block.case.about}", heading]
     reference = next(iter(block.columns.values()))
     for column in block.columns.values():
         if column.error and not column.seconds:
@@ -48,9 +49,15 @@ def block_lines(block: Block) -> list[str]:
         noisy = f"  {column.disturbed} disturbed" if column.disturbed else ""
         lines.append(
             f"  {column.peer:<20} {seconds(spread(column.seconds)[0])}  {middle:6.2f} [{low:.2f}-{high:.2f}]"
-            f"  {peak}  {column.memory}{noisy}{'  ' + column.error if column.error else ''}"
+            f"  {peak}  {column.memory}{noisy}{launched(column)}{'  ' + column.error if column.error else ''}"
         )
     return lines + [f"  {text}" for text, _ in verdicts(block)]
+
+
+def launched(column: Column) -> str:
+    """What a step launches on a GPU, where it was counted."""
+    counts = column.launches or {}
+    return "".join(f"  {count:.0f} {what.replace('_', ' ')}" for what, count in counts.items() if count)
 
 
 def kernels(block: Block) -> str:
@@ -61,7 +68,7 @@ def kernels(block: Block) -> str:
 def verdicts(block: Block) -> list[tuple[str, bool]]:
     """Each target of this block, in words and as reached or not; none where there are no figures."""
     results = []
-    for target in block.case.targets:
+    for target in block.case.targets if block.device == "numpy" else ():  # the figures are those of a processor
         if block.threads in target.threads and block.blas in target.blas:
             ratio = ratio_of(block, target)
             if ratio is not None:
@@ -72,7 +79,7 @@ def verdicts(block: Block) -> list[tuple[str, bool]]:
                     continue
                 results.append((f"{text} {'reached' if ok else 'MISSED'}", ok))
     column = block.columns.get("minigrad, kept")
-    if block.case.peak and column and column.peak_mib:
+    if block.device == "numpy" and block.case.peak and column and column.peak_mib:
         ok = column.peak_mib <= block.case.peak
         text = f"target: resident at most {block.case.peak:g} MiB: {column.peak_mib:.0f}"
         results.append((f"{text} {'reached' if ok else 'MISSED'}", ok))
@@ -110,6 +117,7 @@ def document(facts: dict[str, str], blocks: list[Block], times: dict[str, list[f
         "blocks": [
             {
                 "case": block.case.name,
+                "device": block.device,
                 "threads": block.threads,
                 "blas": block.blas,
                 "columns": [column_document(c, next(iter(block.columns.values()))) for c in block.columns.values()],
@@ -131,6 +139,7 @@ def column_document(column: Column, reference: Column) -> dict[str, Any]:
         "ratio_p50_p10_p90": column.ratios(reference),
         "peak_mib": column.peak_mib,
         "disturbed_rounds": column.disturbed,
+        "launches": column.launches,
         "error": column.error,
     }
 
@@ -147,7 +156,9 @@ def changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
 def ratios(found: dict[str, Any]) -> dict[str, float]:
     """The median ratios of minigrad's columns in a document, by case, threads, BLAS and column."""
     return {
-        f"{block['case']}, {block['threads']} thr, {block['blas']}, {column['peer']}": column["ratio_p50_p10_p90"][0]
+        ", ".join(
+            (block["case"], f"{block['threads']} thr", block["blas"], column["peer"], block.get("device", "numpy"))
+        ): column["ratio_p50_p10_p90"][0]
         for block in found["blocks"]
         for column in block["columns"]
         if column["peer"].startswith("minigrad") and column["ratio_p50_p10_p90"]

@@ -1,4 +1,4 @@
-"""One peer in one process: `python -m benchmarks.worker CASE PEER THREADS`, JSON lines in and out.
+"""One peer in one process: `python -m benchmarks.worker CASE PEER THREADS DEVICE`, JSON lines in and out.
 
 The parent has set the environment (threads of BLAS and OpenMP, its kernels). The process loads its own peer only, so
 that its memory and its threads are those of a user's program.
@@ -10,9 +10,12 @@ import ctypes
 import json
 import sys
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
+from benchmarks import device
 from benchmarks.machine import blas_kernels, peak_mib
 
 LIMIT = 1 << 30
@@ -43,16 +46,20 @@ def default_memory(peer: str) -> str:
     return "warm block" if "warmed up" in state else state
 
 
-def digest(result: object) -> float:
+def digest(result: Any) -> float:
     """One number for what a step returned, taken outside the clock: the mean magnitude."""
     import numpy as np
 
-    detach = getattr(result, "detach", None)
-    return float(np.abs(np.asarray(detach() if detach else result), dtype=np.float64).mean())
+    for way in ("detach", "cpu", "numpy"):  # a tensor of torch's or ours, wherever it lives
+        result = getattr(result, way)() if hasattr(result, way) else result
+    return float(np.abs(np.asarray(result), dtype=np.float64).mean())
 
 
-def main(name: str, column: str, threads: int) -> None:
-    """Build the step, then answer {"seconds": s} with runs of about s seconds until the input ends."""
+def main(name: str, column: str, threads: int, where: str, held: ExitStack) -> None:
+    """Build the step, then answer {"seconds": s} with runs of about s seconds until the input ends.
+
+    {"launches": true} is answered with what a step launches on the device.
+    """
     peer, _, kept = column.partition(", ")
     if peer.startswith("torch"):
         torch: Any = import_module("torch")
@@ -60,23 +67,28 @@ def main(name: str, column: str, threads: int) -> None:
     memory = keep_memory(peer) if kept else default_memory(peer)
     from benchmarks.cases import CASES
 
+    settle = device.enter(peer, where, held)
     step = CASES[name].builds[peer]()
     for _ in range(3):
         value = digest(step())
-    once = run(step, 1)[0]
-    once = run(step, max(1, int(0.1 / once)))[0]
+    once = run(step, 1, settle)[0]
+    once = run(step, max(1, int(0.1 / once)), settle)[0]
     answer({"memory": memory, "blas": blas_kernels(), "digest": value, "once": once})
     for line in sys.stdin:
-        turn = json.loads(line)["seconds"]
-        seconds, busy, elapsed = run(step, max(1, round(turn / once)))
+        asked = json.loads(line)
+        if "launches" in asked:
+            answer({"launches": device.launches(step)})
+            continue
+        seconds, busy, elapsed = run(step, max(1, round(asked["seconds"] / once)), settle)
         answer({"seconds": seconds, "busy": busy, "elapsed": elapsed, "peak_mib": peak_mib()})
 
 
-def run(step: Any, times: int) -> tuple[float, float, float]:
-    """Seconds a step, processor seconds of this process, and seconds in all."""
+def run(step: Any, times: int, settle: Callable[[], object]) -> tuple[float, float, float]:
+    """Seconds a step, processor seconds of this process, and seconds in all; `settle` waits for the device."""
     busy, start = time.process_time(), time.perf_counter()
     for _ in range(times):
         step()
+    settle()
     elapsed = time.perf_counter() - start
     return elapsed / times, time.process_time() - busy, elapsed
 
@@ -88,4 +100,5 @@ def answer(fields: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    with ExitStack() as held:
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], held)

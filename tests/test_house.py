@@ -144,6 +144,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_debug.py": "what a guard keeps of a graph",
     "tests/test_saving_files.py": "how a file is put in the place of another",
     "tests/test_backend_fakecupy.py": "the stand-in's array type and its frozen list of names",
+    "tests/test_backend_cupylike.py": "what the stand-in and CuPy share, and the dtypes of atomics",
     "tests/test_backend_kernels.py": "the texts of the kernels and their launches",
     "tests/test_backend_philox.py": "the reference and the kernel of the random generator",
     "tests/sabotage.py": "the engine with a fault put in",

@@ -34,7 +34,7 @@ def torch_step() -> Step:
     """PyTorch eager."""
     torch: Any = import_module("torch")
     model = network(torch.nn)
-    x, y = map(torch.from_numpy, data())
+    x, y = map(torch.as_tensor, data())
     return training(model, x, y, torch.nn.functional.cross_entropy, torch.optim.Adam(model.parameters(), lr=1e-3))
 
 

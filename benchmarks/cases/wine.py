@@ -40,7 +40,7 @@ def torch_step() -> Step:
     ]
     model = nn.Sequential(*blocks, nn.Linear(WIDTH, 1))
     optimizer, loss_of = torch.optim.Adam(model.parameters(), lr=1e-3), nn.L1Loss()
-    data = cycle([(torch.from_numpy(x), torch.from_numpy(y)) for x, y in batches()])
+    data = cycle([(torch.as_tensor(x), torch.as_tensor(y)) for x, y in batches()])
 
     def step() -> object:
         x, y = next(data)
