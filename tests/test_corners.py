@@ -48,6 +48,11 @@ def test_derivatives_of_powers(at: tuple[float, float], order: tuple[int, ...], 
         assert differentiated(lambda a: mg.power(a, exponent), at[:1], *order) == pytest.approx(expected, rel=1e-15)
 
 
+@pytest.mark.parametrize(("order", "expected"), [((0, 0), 0.25), ((0, 1), -0.25), ((1, 1), 0.25)])
+def test_second_derivatives_of_logaddexp_where_both_are_equal(order: tuple[int, ...], expected: float) -> None:
+    assert differentiated(mg.logaddexp, (3.0, 3.0), *order) == expected
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_small_values_of_the_logistic_function(dtype: str) -> None:
     """By tanh they had no digit left: 0 in float16 from -9 on, in float32 from -18."""

@@ -14,7 +14,7 @@ from minigrad import notation
 from minigrad.core import Operand, method, primitive
 from minigrad.core.domains import nonzero, positive, reals, unit
 from minigrad.notation import fn
-from minigrad.ops.compare import equal, logical_and
+from minigrad.ops.compare import equal, isinf, logical_and
 from minigrad.ops.elementwise import hypot, reflected, sqrt, where
 
 # ---- powers
@@ -24,9 +24,8 @@ def _lowered(a: Any, b: Any) -> Any:
     """a^(b-1), and 1 for 0^-1 where b is 0, so that the derivative b a^(b-1) is 0 there."""
     if isinstance(b, (int, float)):
         return power(a, b - 1 if b != 0 else 0.0)
-    if isinstance(a, notation.Expr) or isinstance(b, notation.Expr):
-        return power(a, b - 1)
-    return power(where(logical_and(equal(a, 0), equal(b, 0)), 1.0, a), b - 1.0)  # not b - 1: 0 may have no sign
+    both = None if isinstance(b, notation.Expr) else logical_and(equal(a, 0), equal(b, 0))
+    return power(a, b - 1) if isinstance(b, notation.Expr) else power(where(both, 1.0, a), b - 1.0)  # b: unsigned?
 
 
 def _log_base(a: Any, b: Any) -> Any:
@@ -100,17 +99,15 @@ def log10(xp: Any, x: Operand) -> Any:
     return xp.log10(x)
 
 
-def _apart(a: Any, b: Any) -> Any:
+def _apart(a: Any, b: Any, y: Any) -> Any:
     """a - b, and 0 where both are the same infinity, which then share the gradient evenly."""
-    if isinstance(a, notation.Expr) or isinstance(b, notation.Expr):
-        return a - b
-    same = equal(a, b)
-    return where(same, 0.0, a) - where(same, 0.0, b)
+    same = None if isinstance(y, notation.Expr) else logical_and(equal(a, b), isinf(y))
+    return a - b if isinstance(y, notation.Expr) else where(same, 0.0, a) - where(same, 0.0, b)
 
 
 @primitive(
-    lambda g, a, b: g * sigmoid(_apart(a, b)),
-    lambda g, a, b: g * sigmoid(_apart(b, a)),
+    lambda g, y, a, b: g * sigmoid(_apart(a, b, y)),
+    lambda g, y, a, b: g * sigmoid(_apart(b, a, y)),
     show=fn("logaddexp"),
     samples=(reals, reals),
     c="fmax({a}, {b}) + log1p(exp(-fabs({a} - {b})))",
