@@ -41,3 +41,27 @@ def test_positions_in_frozen_arrays(name: str) -> None:
                     y = backend.to_host(backend.position(frozen, axis, keepdims, largest))
                     np.testing.assert_array_equal(y, call(host, axis=axis, keepdims=keepdims))
         np.testing.assert_array_equal(backend.to_host(frozen), host)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hypot_of_long_arrays(name: str, dtype: type) -> None:
+    rng, backend = np.random.default_rng(0), get_backend(name)
+    a, b = rng.standard_normal((2, 40, 50)).astype(dtype)
+    large = dtype(np.finfo(dtype).max / 4)
+    pairs = [
+        (a, b),
+        (a, b[:1]),
+        (a[:, :1], b),
+        (a * 0, b * 0),
+        (a * large, b),
+        (a / large, b / large),
+        (a[:, :1], b[:1, :0]),
+    ]
+    pairs += [(a, dtype(np.nan) + b), (a, np.where(b > 0, b, dtype(np.inf))), (a.astype(np.int64) << 40, a * b)]
+    for u, v in [*pairs, (a, 1.0)]:
+        with np.errstate(over="ignore"):
+            exact = np.hypot(u, v)
+        y = backend.to_host(backend.hypot(*(w if isinstance(w, float) else backend.asarray(w) for w in (u, v))))
+        assert y.dtype == exact.dtype
+        np.testing.assert_array_max_ulp(y, exact, 1)

@@ -88,6 +88,7 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "max": lambda x, axes, keepdims: anp.max(x, axis=axes, keepdims=keepdims),
     "min": lambda x, axes, keepdims: anp.min(x, axis=axes, keepdims=keepdims),
     "cumsum": lambda x, axis, reverse: anp.cumsum(x[back(axis, reverse)], axis)[back(axis, reverse)],
+    "nan_to_num": lambda x, **_: anp.nan_to_num(x),
     "rsqrt": lambda x: 1 / anp.sqrt(x),
     "cbrt": lambda x: anp.sign(x) * anp.abs(x) ** (1 / 3),
     "keep": lambda x, mask: x * mask,

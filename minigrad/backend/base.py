@@ -132,6 +132,10 @@ class Backend(ABC):
         """Where the largest (or smallest) element is along `axis` (None: in the flattened array), always an array."""
         return self.xp.asarray((a.argmax if largest else a.argmin)(axis=axis, keepdims=keepdims))
 
+    def hypot(self, a: Array, b: Array) -> Array:
+        """sqrt(a² + b²), elementwise, without overflow on the way; one of both may be a number."""
+        return self.xp.hypot(a, b)
+
     def erf(self, x: Array) -> Array:
         """The error function, in the dtype of `x`: float16 is computed in float32; integers give float64."""
         dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)

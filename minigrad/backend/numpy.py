@@ -23,6 +23,7 @@ _reduce: Any = np.add.reduce
 _ndarray, _asarray = np.ndarray, np.asarray
 _SMALL = 1024  # up to here NumPy's own sum is quicker, and in float32 off by less than 1e-6
 _WORDS = {bits: np.dtype(f"<u{bits // 8}") for bits in (16, 32, 64)}
+_SQUARES = {"f": 1e-30, "d": 1e-290}  # sums of squares under these may have lost digits to underflow
 _KEEP_AS = {"e": np.int16, "f": np.int32, "d": np.int64}
 
 
@@ -94,6 +95,15 @@ class NumpyBackend(Backend):
             # argmax copies an array that cannot be written, which takes twice as long as itself
             return super().position(_writable(a), axis, keepdims, largest)
         return super().position(a, axis, keepdims, largest)
+
+    def hypot(self, a: Array, b: Array) -> Array:
+        kind = np.result_type(a, b).char
+        if kind in _SQUARES and max(np.size(a), np.size(b)) > _SMALL:
+            with np.errstate(over="ignore", under="ignore"):  # what left the range goes the long way
+                y = np.multiply(a, a, dtype=kind) + np.multiply(b, b, dtype=kind)
+            if y.size and _SQUARES[kind] < y.min() and y.max() < np.inf:  # NaN, and a length of 0, too
+                return np.sqrt(y, out=y)  # a tenth of the time of NumPy's
+        return np.hypot(a, b)
 
     def _erf(self, x: Array) -> Array:
         return tabled(x) if x.dtype == np.float64 else super()._erf(x)

@@ -12,11 +12,11 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, composite, full_like, integer, method, primitive, shape_of
-from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals
+from minigrad.core import Operand, Tensor, full_like, integer, method, primitive, shape_of
+from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals, some_shape
 from minigrad.core.domains import positive as positives
 from minigrad.notation import fn
-from minigrad.ops.compare import equal, isfinite, isnan, logical_not
+from minigrad.ops.compare import equal, isfinite, isnan, logical_not, logical_or
 
 
 def reflected(op: Any, *names: str) -> None:
@@ -126,8 +126,8 @@ def cbrt(xp: Any, x: Operand) -> Any:
 
 
 def _length(y: Any) -> Any:
-    """y, and 1 where y is 0, so that the gradient of a length of 0 is 0."""
-    return y if isinstance(y, notation.Expr) else where(y == 0, 1.0, y)
+    """y, and 1 where y is 0, so that the gradient of a length of 0 is 0 (`where` would take five times as long)."""
+    return y if isinstance(y, notation.Expr) else y + equal(y, 0)
 
 
 @primitive(
@@ -139,7 +139,7 @@ def _length(y: Any) -> Any:
 )
 def hypot(xp: Any, a: Operand, b: Operand) -> Any:
     """sqrt(a² + b²), elementwise, without overflow on the way; the derivatives at (0, 0) are 0."""
-    return xp.hypot(a, b)
+    return backend_of(a if hasattr(a, "dtype") else b).hypot(a, b)
 
 
 @method("__abs__")
@@ -230,10 +230,15 @@ def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
     return xp.floor_divide(a, b)
 
 
+def _quotient(a: Any, b: Any, y: Any) -> Any:
+    """floor(a / b), by the remainder y: the same integer, without the division that took as long as the remainder."""
+    return floor_divide(a, b) if isinstance(y, notation.Expr) else round_((a - y) / b)
+
+
 @method("__mod__")
 @primitive(
     lambda g: g,
-    lambda g, a, b: -(g * floor_divide(a, b)),
+    lambda g, a, b, y: -(g * _quotient(a, b, y)),
     show=fn("remainder"),
     samples=(_between_steps, _step),
     c="{a} - floor({a} / {b}) * {b}",
@@ -299,8 +304,8 @@ def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
 
 
 @primitive(
-    lambda g, a, b: keep(g, a > b) + keep(0.5 * g, a == b),
-    lambda g, a, b: keep(g, b > a) + keep(0.5 * g, a == b),
+    lambda g, a, b: keep(g, logical_or(a > b, isnan(a))) + keep(0.5 * g, a == b),
+    lambda g, a, b: keep(g, logical_or(b > a, isnan(b))) + keep(0.5 * g, a == b),
     show=fn("max", r"\max"),
     samples=(apart, between),
     c="{a} > {b} || {a} != {a} ? {a} : {b}",
@@ -311,8 +316,8 @@ def maximum(xp: Any, a: Operand, b: Operand) -> Any:
 
 
 @primitive(
-    lambda g, a, b: keep(g, a < b) + keep(0.5 * g, a == b),
-    lambda g, a, b: keep(g, b < a) + keep(0.5 * g, a == b),
+    lambda g, a, b: keep(g, logical_or(a < b, isnan(a))) + keep(0.5 * g, a == b),
+    lambda g, a, b: keep(g, logical_or(b < a, isnan(b))) + keep(0.5 * g, a == b),
     show=fn("min", r"\min"),
     samples=(apart, between),
     c="{a} < {b} || {a} != {a} ? {a} : {b}",
@@ -353,7 +358,18 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
     return clip_(x, low, high)
 
 
-@composite
+@primitive(
+    lambda g, x: keep(g, isfinite(x)),
+    show=fn("nan_to_num"),
+    samples=lambda rng: ((reals(rng, some_shape(rng)),), {"nan": 0.0, "posinf": 1.0, "neginf": -1.0}),
+    c="isfinite({x}) ? {x} : {x} != {x} ? {nan} : {x} > 0 ? {posinf} : {neginf}",
+    name="nan_to_num",
+)
+def nan_to_num_(xp: Any, x: Operand, *, nan: float, posinf: float, neginf: float) -> Any:
+    """x with NaN and the infinities replaced; the derivative is 0 where something was replaced."""
+    return xp.asarray(xp.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf))
+
+
 def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """x with NaN and the infinities replaced; the derivative is 0 where something was replaced.
 
@@ -367,9 +383,9 @@ def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf
         >>> mg.nan_to_num(mg.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
         tensor([1., 0., 9.])
     """
+    shape_of(x, "nan_to_num")
     if x.dtype.kind != "f":
         return x  # type: ignore[no-any-return]
     limits = np.finfo(x.dtype)
     high, low = (float(limits.max) if posinf is None else posinf), (float(limits.min) if neginf is None else neginf)
-    finite = keep(x, isfinite(x))
-    return where(isnan(x), nan, where(equal(x, np.inf), high, where(equal(x, -np.inf), low, finite)))
+    return nan_to_num_(x, nan=float(nan), posinf=float(high), neginf=float(low))

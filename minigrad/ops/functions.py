@@ -159,7 +159,7 @@ def atan(xp: Any, x: Operand) -> Any:
 def _radius(a: Any, b: Any) -> Any:
     """The distance of (b, a) from the origin, and 1 there, so that the derivatives of the angle are 0 there."""
     r: Any = hypot(a, b)
-    return r if isinstance(r, notation.Expr) else where(r == 0, 1.0, r)
+    return r if isinstance(r, notation.Expr) else r + equal(r, 0)
 
 
 @primitive(
