@@ -147,6 +147,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_backend_cupylike.py": "what the stand-in and CuPy share, and the dtypes of atomics",
     "tests/test_backend_kernels.py": "the texts of the kernels and their launches",
     "tests/test_backend_philox.py": "the reference and the kernel of the random generator",
+    "tests/mutants.py": "the registry, from which faulty primitives are taken again",
     "tests/sabotage.py": "the engine with a fault put in",
     "tests/test_errors.py": "the table of other libraries' names",
     "tests/test_graph_faults.py": "nodes that must not outlive an exception",
