@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 TOKEN = re.compile(
     r"""
-    \s+ | //[^\n]* |
-    (?P<quoted>"(?:[^"\\]|\\.)*") |
-    (?P<id>[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*|-?(?:\.\d+|\d+(?:\.\d*)?)) |
-    (?P<sign>->|[{}\[\]=;,])
+    (?:\s+ | //[^\n]*)*
+    (?:
+        (?P<quoted>"(?:[^"\\]|\\.)*") |
+        (?P<id>[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*|-?(?:\.\d+|\d+(?:\.\d*)?)) |
+        (?P<sign>->|[{}\[\]=;,]) |
+        (?P<html><) |
+        $
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -32,28 +36,34 @@ class Dot(NamedTuple):
     subgraphs: list[str]
 
 
+BRACKET = re.compile("[<>]")
+
+
 def tokens(text: str) -> list[Item]:
     out, at = [], 0
     while at < len(text):
-        if text[at] == "<":
-            end, depth = at, 0
-            while True:  # angle brackets balance
-                depth += (text[end] == "<") - (text[end] == ">")
-                end += 1
-                if depth == 0:
-                    break
-            out.append(Item("html", text[at + 1 : end - 1]))
-            at = end
-            continue
         match = TOKEN.match(text, at)
         if match is None:
             raise ValueError(f"not DOT at {at}: {text[at : at + 40]!r}")
-        if match.lastgroup == "quoted":
-            out.append(Item("quoted", match[0][1:-1].replace('\\"', '"')))  # the only escape of DOT itself
-        elif match.lastgroup:
-            out.append(Item(match.lastgroup, match[0]))
-        at = match.end()
+        kind, at = match.lastgroup, match.end()
+        if kind == "html":
+            start, at = at, _closed(text, at)
+            out.append(Item("html", text[start : at - 1]))
+        elif kind == "quoted":
+            out.append(Item("quoted", match["quoted"][1:-1].replace('\\"', '"')))  # the only escape of DOT itself
+        elif kind:
+            out.append(Item(kind, match[kind]))
     return out
+
+
+def _closed(text: str, at: int) -> int:
+    """Where the string that began before `at` is over: angle brackets balance."""
+    depth = 1
+    for bracket in BRACKET.finditer(text, at):
+        depth += 1 if bracket[0] == "<" else -1
+        if depth == 0:
+            return bracket.end()
+    raise ValueError(f"< before {at} is never closed")
 
 
 def parse(text: str) -> Dot:
