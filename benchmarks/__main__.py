@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import ops, report
 from benchmarks.cases import CASES
 from benchmarks.harness import Method, measure, startup
 from benchmarks.machine import describe
@@ -28,7 +28,7 @@ def words(text: str) -> tuple[str, ...]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     cli = argparse.ArgumentParser(prog="python -m benchmarks", description="minigrad beside its peers, in one run.")
-    names = (*CASES, "import")
+    names = (*CASES, "ops", "import")
     only = f"one of {', '.join(names)}; may be repeated"
     cli.add_argument("--only", action="append", choices=names, metavar="NAME", help=only)
     cli.add_argument("--threads", type=numbers, default=[1, 2], help="threads of BLAS and torch (default 1,2)")
@@ -65,15 +65,20 @@ def main(arguments: list[str] | None = None) -> int:
             for blas in CASES[name].blas if method.device == "numpy" else ("own",):
                 blocks.append(measure(CASES[name], threads, blas, method, log))
                 show(report.block_lines(blocks[-1]))
+                if options.json:  # so that a run which is cut off has not been in vain
+                    options.json.write_text(json.dumps(report.document(facts, blocks, {}), indent=1) + "\n")
     times = startup(IMPORTS, method) if not options.only or "import" in options.only else {}
     if times:
         show(report.startup_lines(times))
-    found = report.document(facts, blocks, times)
+    calls = ops.run(method, log) if not options.only or "ops" in options.only else []
+    if calls:
+        show(ops.lines(calls))
+    found = report.document(facts, blocks, times, calls)
     if options.against:
         show(report.changes(found, json.loads(options.against.read_text())))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
-    missed = any(not ok for block in blocks for _, ok in report.verdicts(block))
+    missed = any(not ok for block in blocks for _, ok in report.verdicts(block)) or not ops.verdict(calls)[1]
     return 1 if options.strict and missed else 0
 
 
