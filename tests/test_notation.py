@@ -70,6 +70,14 @@ WRITTEN = [
     (call(s.reduction("max"), x, axis=None), "max(x)", r"\max x"),
     (x[1:3, ..., None], "x[1:3, ..., None]", r"x\left[1:3, ..., None\right]"),
     (x[y], "x[y]", r"x\left[y\right]"),
+    (call(s.Indexed("spec"), x, y, g, spec=(("slice", 0, 3, None), "array", None, "array")), "x[0:3, y, None, g]",
+     r"x\left[0:3, y, None, g\right]"),
+    (call(s.Indexed(lambda p: (..., slice(0, p["n"]))), x * y, n=2), "(x·y)[..., 0:2]",
+     r"\left(x \cdot y\right)\left[..., 0:2\right]"),
+    (call(s.Indexed("spec", "put_at"), x, y, spec=("array", 1)), "put_at(x, [y, 1])",
+     r"\operatorname{put\_at}\left(x, \left[y, 1\right]\right)"),
+    (call(fn("scan", params=("axis", "reverse")), x, axis=0, reverse=False), "scan(x, axis=0)",
+     r"\operatorname{scan}\left(x, \mathrm{axis=0}\right)"),
     ((a + b)[0], "(a + b)[0]", r"\left(a + b\right)\left[0\right]"),
     (call(s.as_is, a + b, shape=(3,)) * c, "(a + b)·c", r"\left(a + b\right) \cdot c"),
     ((a < b) == c, "(a < b) == c", r"\left(a < b\right) = c"),
@@ -111,7 +119,9 @@ NAMES = [
     ("γ", r"\gamma", "γ"),
     ("Sigma_2", r"\Sigma_{2}", "Σ2"),
     ("weight", r"\mathrm{weight}", "weight"),
-    ("running_mean", r"\mathrm{running}_{\mathrm{mean}}", "runningmean"),
+    ("running_mean", r"\mathrm{running\_mean}", "running_mean"),
+    ("sum_of_squares_1", r"\mathrm{sum\_of\_squares}_{1}", "sum_of_squares1"),
+    ("gamma_out_2", r"\gamma_{\mathrm{out},2}", "γout,2"),
     ("x_hat", r"\hat{x}", "x^"),
     ("x_bar_i", r"\bar{x}_{i}", "x¯i"),
     ("W1", "W_{1}", "W1"),
@@ -152,6 +162,13 @@ def test_latex_of_ones_own() -> None:
 )  # fmt: skip
 def test_neutral_elements_are_not_written(short: Expr, expected: Expr) -> None:
     assert short is expected
+
+
+def test_neutral_elements_are_left_out_of_a_whole() -> None:
+    made = call(s.PRODUCT, call(s.PRODUCT, 1, g), call(s.POWER, call(s.QUOTIENT, x, 1), 1))
+    assert (str(made), str(made.shortened())) == ("1·g·(x / 1)^1", "g·x")
+    kept = x * g
+    assert kept.shortened() is kept
 
 
 def test_what_is_not_neutral_stays() -> None:

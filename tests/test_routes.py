@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -21,9 +23,14 @@ def host(parts: Any) -> dict[frozenset[str], Array]:
 
 
 def apart(parts: Any, gradient: Array) -> float:
-    """How far the sum of the routes is from the gradient, in units of rounding of the sum of their magnitudes."""
-    largest = sum(np.abs(part.numpy()) for part in parts.values()).max(initial=0.0)
-    return float(np.abs(parts.total.numpy() - gradient).max(initial=0.0) / (np.finfo(gradient.dtype).eps * largest))
+    """How far the sum of the routes is from the gradient, in units of rounding of the sum of their magnitudes.
+
+    Their `total` must be the gradient itself, to the last bit.
+    """
+    assert parts.total.numpy().tobytes() == gradient.tobytes()
+    found = [part.numpy() for part in parts.values()]
+    largest = sum(map(np.abs, found)).max(initial=0.0)
+    return float(np.abs(sum(found) - gradient).max(initial=0.0) / (np.finfo(gradient.dtype).eps * largest))
 
 
 # ---- the textbook
@@ -94,7 +101,30 @@ def test_the_table_names_the_null_route():
     assert lines[0].startswith("<Routes from y to x")
     assert [line.split("  ")[2].strip() for line in lines[1:]] == ["{}", "{mean}", "{var}", "{mean, var}", "total"]
     assert lines[1].endswith("direct")
-    assert "0 " in lines[4] or lines[4].endswith("nothing but rounding")
+    assert lines[4].endswith(("nothing", "nothing but rounding"))
+    assert lines[5].endswith("the gradient>")
+
+
+def test_a_notebook_shows_a_table_of_values():
+    x = mg.tensor([[1.0], [2.0], [6.0]], requires_grad=True, name="<x>")
+    with mg.trace() as graph:
+        y = BatchNorm1d(1, dtype="float64")(x)
+    table = ET.fromstring(graph.routes(y, x, cotangent=[[1.0], [0.0], [0.0]])._repr_html_())
+    rows = [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+    assert [row[0] for row in rows] == ["route", "{}", "{mean}", "{var}", "{mean, var}", "total"]
+    assert [row[3] for row in rows[4:]] in (["nothing but rounding", "the gradient"], ["nothing", "the gradient"])
+    assert len(rows[1][1].splitlines()) == 3
+    assert "".join(table.find("caption").itertext()) == "Routes from BatchNorm1d/add_3 to <x>"
+
+
+def test_routes_are_compared_by_identity():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.trace() as graph:
+        y = (x * x).sum()
+    a, b = graph.routes(y, x), graph.routes(y, x)
+    assert a == a
+    assert a != b
+    assert len({a, b}) == 2
 
 
 # ---- the sum is the gradient
@@ -114,16 +144,28 @@ def test_the_sum_is_the_gradient(dtype: str, seed: int):
     x = mg.tensor(rng.normal(2, 3, (16, 4)), dtype=dtype, requires_grad=True)
     model = mlp(dtype)
     with mg.trace(model) as graph:
-        loss = mg.mean((model(x) - 1.0) ** 2)
-        loss.backward()
-    for target in (x, *model.parameters()):
-        found = graph.routes(loss, target)
+        loss = model(x).named("out")
+        loss.backward(g := rng.normal(0.3, 1, loss.shape))
+    ask = functools.partial(graph.routes, loss, cotangent=g)
+    for target in (x, *model.parameters()):  # of biases in front of a norm the gradient is 0, and its routes are not
+        found = ask(target)
         assert all(part.dtype == target.dtype and part.shape == target.shape for part in found.values())
         assert apart(found, target.grad.numpy()) <= ULP
-    assert {label for labels in graph.routes(loss, x) for label in labels} == {
+    assert {label for labels in ask(x) for label in labels} == {
         f"Sequential/{k}/{s}" for k in (1, 4) for s in ("mean", "var")
     }
-    assert set(graph.routes(loss, x, through=["var"])) == {DIRECT, VAR}
+    assert set(ask(x, through=["var"])) == {DIRECT, VAR}
+
+
+def test_labels_for_reading_only_make_no_route_unless_asked(rng: np.random.Generator):
+    x = mg.tensor(rng.normal(size=(4, 3)), requires_grad=True)
+    with mg.trace() as graph:
+        y = LayerNorm(3, dtype="float64")(x).sum()
+    assert [set(graph.routes(y, x, through=name)) for name in ("scale", "_scale", "LayerNorm/scale")] == [
+        {DIRECT, frozenset({name})} for name in ("scale", "_scale", "LayerNorm/scale")
+    ]
+    assert set(graph.routes(y, x)) == {DIRECT, MEAN, VAR, BOTH}
+    assert graph.node("scale").called == "scale"
 
 
 @pytest.mark.parametrize("seed", range(30))

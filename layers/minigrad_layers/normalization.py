@@ -34,7 +34,8 @@ def normalize(
 
     `weight` and `bias` broadcast against `x`. float16 is computed in float32 and comes back as float16. A constant
     input gives exactly `bias`. The mean (of the deviations from a rounded mean, see `minigrad.deviations`) and the
-    variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient.
+    variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient; labels with an
+    underscore are for whoever reads a drawing or a derivation.
     """
     if x.dtype.kind != "f":
         raise DtypeError(
@@ -44,13 +45,14 @@ def normalize(
     wide = mg.astype(x, "float32") if half else x
     if statistics is None:
         d, r, var, shift = mg.deviations(wide, axes)
-        mean, r, var = shift + r, r.named("mean"), var.named("var")
+        d, r, var, shift = d.named("_deviation"), r.named("mean"), var.named("var"), shift.named("_shift")
+        mean = (shift + r).named("_whole_mean")
     else:
         mean, var = statistics
         d, r = wide - mean, None
-    scale = mg.rsqrt(var + eps)
+    scale = mg.rsqrt(var + eps).named("_scale")
     if _repeats(weight, x, axes):  # (d - r) scale weight + bias with one pass over x less, since the rest is small
-        scale = scale if weight is None else scale * weight
+        scale = scale if weight is None else (scale * weight).named("_gain")
         y = d * scale
         if r is not None:
             y = y + (-(r * scale) if bias is None else bias - r * scale)

@@ -1,4 +1,4 @@
-"""What Python's own stack tells a recorder: the user's line, whether a sweep runs, what a layer was called with."""
+"""What Python's own stack tells a recorder: whether a sweep runs, and what a layer was called with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from minigrad.core import scope, sweep
 from minigrad.recompute import ONE
 
-OURS = frozenset({"minigrad", "minigrad_layers"})
 _SWEEP, _ENTER = sweep.__code__, scope.__enter__.__code__
 _AGAIN = getattr(ONE.whole, "__code__", None)
 
@@ -20,14 +19,6 @@ def _outwards() -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
-
-
-def caller() -> str | None:
-    """file:line of the nearest caller that is neither minigrad nor its layers."""
-    for frame in _outwards():
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    return None
 
 
 def inside_sweep() -> bool:

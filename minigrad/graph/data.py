@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def dump(nodes: dict[str, Node], scopes: dict[str, Scope]) -> str:
         "scopes": [{k: getattr(s, k) for k in ("path", "kind", "title", "detail", "parent")} for s in scopes.values()],
         "nodes": [_node(n) for n in nodes.values()],
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):x}", text)  # which no encoding can write
 
 
 def parse(text: str) -> tuple[dict[str, Node], dict[str, Scope]]:
@@ -113,7 +115,9 @@ def encode(value: Any) -> Any:
         return {"dtype": np.dtype(value).str}
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         a = on_host(value)
-        flat = [encode(v) for v in a.ravel().tolist()]
+        flat = a.ravel().tolist()
+        if a.dtype.kind not in "iub" and not np.isfinite(a).all():
+            flat = [encode(v) for v in flat]
         return {"array": flat, "dtype": a.dtype.str, "shape": list(a.shape)}
     return {"repr": repr(value)}
 
@@ -123,8 +127,10 @@ def decode(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        flat = [decode(v) for v in value["array"]]
-        out = np.array(flat, dtype=np.dtype(value["dtype"])).reshape(value["shape"])
+        flat, dtype = value["array"], np.dtype(value["dtype"])
+        if dict in set(map(type, flat)):
+            flat = [decode(v) for v in flat]
+        out = np.array(flat, dtype=dtype).reshape(value["shape"])
         out.setflags(write=False)
         return out
     ((kind, inner),) = value.items()

@@ -5,20 +5,21 @@ Every term is the engine's own rule run on symbols, called by the names of this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import operator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 from minigrad.errors import GraphError
-from minigrad.graph.formulas import tidy
 from minigrad.graph.labels import dims, kind_of
 from minigrad.graph.nodes import Node, Scope, ancestors
 from minigrad.graph.script import script
-from minigrad.graph.steps import Naming, Step, at_sweep, term_of
-from minigrad.notation import Expr
+from minigrad.graph.steps import SHORT, Naming, Step, at_sweep, term_of
+from minigrad.notation import NEGATE, Expr, symbol
 
 Nodes = Mapping[str, Node]
 WIDE = 1000  # characters of a formula
+CELL = '"text-align:left;padding:.2em .5em"'  # browsers of today align by style, and no longer by attribute
 
 
 class Derivation:
@@ -36,48 +37,45 @@ class Derivation:
         """In words and formulas."""
         lines = [f"{self._title}, in backward pass {self._sweep}; ∂v is the cotangent of v"]
         for step in self.steps:
-            left, right = self._equation(step)
+            left = self._naming.cotangent(step.node)
             what = f"{dims(step.node.shape)} {kind_of(step.node.dtype)}".strip()
-            formula = self._naming.formula(step.node)
-            lines += ["", f"{self._naming(step.node)}{formula and f' = {formula}'}    ({what})"]
-            if right is None:
+            lines += ["", f"{self._naming.equation(step.node)}    ({what})"]
+            if not step.terms:
                 lines.append(f"    {self._start(step)}")
                 continue
-            whys = [f"through {self._naming(t.through)} = {self._naming.formula(t.through)}" for t in step.terms]
+            right = functools.reduce(operator.add, (term.formula for term in step.terms))
+            whys = [f"through {self._naming.equation(t.through)}" for t in step.terms]
             more = f" + what {_count(step.elsewhere, 'use')} outside sent" if step.elsewhere else ""
             sole = f"    {whys[0]}" if len(whys) == 1 else ""
-            lines.append(f"    {left.text()} = {tidy(right.text(WIDE))}{more}{sole}")
+            lines.append(f"    {left.text()} = {right.text(WIDE)}{more}{sole}")
             if not sole:
-                texts = [tidy(term.formula.text(WIDE)) for term in step.terms]
+                texts = [term.formula.text(WIDE) for term in step.terms]
                 wide = max(map(len, texts))
                 lines += [f"        {text:{wide}}    {why}" for text, why in zip(texts, whys, strict=True)]
         return "\n".join(lines) + "\n"
 
     @cached_property
     def latex(self) -> str:
-        """LaTeX, an `aligned` environment without delimiters."""
-        rows = []
-        for step in self.steps:
-            left, right = self._equation(step)
-            if right is not None:
-                rest = r" + \cdots" if step.elsewhere else ""
-                rows.append(f"{left.latex()} &= {right.latex(WIDE)}{rest}")
-            else:
-                rows.append(rf"{left.latex()} &\;\text{{given}}")
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+        """LaTeX, an `aligned` environment without delimiters: a row for each term, with what it came through."""
+        lines = []
+        for left, sign, term, way in self._rows():
+            shown = r"\cdots" if term is None else term.latex(WIDE)
+            right = r"\;\text{given}" if sign is None else f"{sign} {shown}"
+            why = rf"\text{{through }} {way[0].latex()} = {way[1].latex(SHORT)}" if way is not None else ""
+            lines.append(f"{'' if left is None else left.latex()} &{right} && {why}".strip())
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     @cached_property
     def mathml(self) -> str:
-        """A MathML element: one row for each equation."""
-        rows = []
-        for step in self.steps:
-            left, right = self._equation(step)
-            rest = "<mo>+</mo><mo>⋯</mo>" if step.elsewhere else ""
-            second = f"<mrow><mo>=</mo>{_inner(right)}{rest}</mrow>" if right is not None else "<mtext>given</mtext>"
-            rows.append(f"<mtr><mtd>{_inner(left)}</mtd><mtd>{second}</mtd></mtr>")
-        return (
-            f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mtable>{"".join(rows)}</mtable></math>'
-        )
+        """A MathML element: one row for each term, and beside it the operation that it came through."""
+        lines = []
+        for left, sign, term, way in self._rows():
+            right = f"<mo>{sign}</mo>{'<mo>⋯</mo>' if term is None else _inner(term)}"
+            why = f"<mtext>through&#xa0;</mtext>{_inner(way[0])}<mo>=</mo>{_inner(way[1])}" if way is not None else ""
+            cells = ("" if left is None else _inner(left), "<mtext>given</mtext>" if sign is None else right, why)
+            lines.append(f"<mtr>{''.join(f'<mtd style={CELL}><mrow>{cell}</mrow></mtd>' for cell in cells)}</mtr>")
+        table = f'<mtable displaystyle="true">{"".join(lines)}</mtable>'
+        return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{table}</math>'
 
     @cached_property
     def python(self) -> str:
@@ -91,11 +89,22 @@ class Derivation:
         """
         return script(self.steps, self._naming, self._inside, self._sweep)
 
-    def _equation(self, step: Step) -> tuple[Expr, Expr | None]:
-        total: Any = None
-        for term in step.terms:
-            total = term.formula if total is None else total + term.formula
-        return self._naming.cotangent(step.node), total
+    def _rows(self) -> Iterator[tuple[Expr | None, str | None, Expr | None, tuple[Expr, Expr] | None]]:
+        """What stands left of the sign, the sign, the term (None for what is not shown) and what it came through."""
+        for step in self.steps:
+            left: Expr | None = self._naming.cotangent(step.node)
+            if not step.terms:
+                yield left, None, None, None
+            for k, term in enumerate(step.terms):
+                formula, minus = term.formula, bool(k) and term.formula.show is NEGATE
+                way = self._naming.formula(term.through)
+                yield (
+                    left, "=" if k == 0 else "-" if minus else "+", formula.args[0] if minus else formula,
+                    None if way is None else (symbol(self._naming(term.through)), way),
+                )  # fmt: skip
+                left = None
+            if step.terms and step.elsewhere:
+                yield None, "+", None, None
 
     def _start(self, step: Step) -> str:
         name, found = self._naming.cotangent(step.node).text(), at_sweep(step.node, self._sweep)

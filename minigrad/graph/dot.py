@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.graph import labels
 from minigrad.graph.fold import Box, Line, Picture, fold, open_scopes
-from minigrad.graph.formulas import describe
+from minigrad.graph.formulas import describe, held, primitive_of
 from minigrad.graph.labels import MONO, SANS, block, font, table
 from minigrad.graph.nodes import Cotangent, Node, Scope, ancestors
 from minigrad.graph.view import View
@@ -114,6 +114,17 @@ class _Drawing:
 
     # ---- boxes
 
+    def _again(self, dot: Any, line: Line, back: bool) -> str:
+        """A small copy of a box that is used all over a large picture, beside one of its uses."""
+        c, box = self.colours, self.picture.boxes[line.source]
+        name = self._scope_name(box) if box.scope else self._name(box.members[0])
+        there, text = f"{line.source} at {line.target}{' grad' * back}", f"∂ {name}" if back else name
+        dot.node(
+            there, table([font(text, 9.5, c.gradient if back else c.faint)]), style="rounded,dotted",
+            color=c.gradient if back else c.faint, tooltip="again: " + self._tooltip(box), margin="0.05,0.02",
+        )  # fmt: skip
+        return there
+
     def _box(self, dot: Any, box: Box) -> None:
         kind = box.scope.kind if box.scope else box.node.kind if box.node else ""
         kind = "composite" if kind == "backward" else kind
@@ -145,7 +156,7 @@ class _Drawing:
                 yield font(labels.short(node.formula, labels.LINE), 10, c.text, MONO)
         elif label and what:
             yield font(what, 9.5, c.faint)
-        yield from self._facts([node])
+        yield from self._facts([node], [node])
         if "value" in show and node.value is not None:
             yield block(labels.array_lines(node.value), 9, c.text)
         if "grad" in show and not self.back and node.tracked:
@@ -159,7 +170,7 @@ class _Drawing:
         yield font(title, 12, c.text, bold=True)
         if detail and detail != title:
             yield font(detail, 10, c.faint)
-        yield from self._facts(outputs)
+        yield from self._facts(outputs, box.members)
         count = sum(_size(n) for n in box.members if n.kind == "parameter")
         if count:
             yield font(f"{count:,} parameters" if count > 1 else "1 parameter", 9.5, c.faint)
@@ -179,11 +190,11 @@ class _Drawing:
         """A layer goes by its name, a composite by the label that its result was given, if it was."""
         assert box.scope is not None
         outputs = self.picture.outputs[box.id]
-        named = outputs[0].label if len(outputs) == 1 and box.scope.kind != "layer" else None
+        named = outputs[0].called if len(outputs) == 1 and box.scope.kind != "layer" else None
         return labels.short(labels.visible(named)) if named else _titles(box.scope)[0]
 
-    def _facts(self, nodes: list[Node]) -> Iterator[str]:
-        """Shape, dtype, bytes kept and source line, as far as they are shown."""
+    def _facts(self, nodes: list[Node], members: list[Node]) -> Iterator[str]:
+        """Shape and dtype of results, bytes that all of a box keeps and source line, as far as they are shown."""
         show, c = self.view.show, self.colours
         seen: dict[str, None] = {}
         for node in nodes:
@@ -194,9 +205,9 @@ class _Drawing:
             seen.setdefault(" ".join(filter(None, facts)))
         for text in [t for t in seen if t][:3]:
             yield font(labels.short(text, labels.LINE), 9.5, c.faint, MONO)
-        kept = [n.kept for n in nodes]
-        if "bytes" in show and any(kept):
-            yield font(f"keeps {sum(kept):,} bytes", 9, c.faint)
+        if "bytes" in show and any(n.kept for n in members):
+            kept = {name: size for n in members for name, size in held(n, self.nodes).items()}
+            yield font(f"keeps {sum(kept.values()):,} bytes", 9, c.faint)
         if "source" in show and nodes and nodes[-1].source:
             file, _, line = nodes[-1].source.rpartition(":")
             yield font(
@@ -215,7 +226,7 @@ class _Drawing:
             rows.append(font("not computed", 9.5, c.faint))
         elif box.scope is not None:
             for node in self._met(box):
-                alone = not node.leaf and len(self.picture.outputs[box.id]) == 1
+                alone = self.picture.outputs[box.id] == [node]
                 rows += self._grad_rows(node, "" if alone else f"∂ {self._name(node)} ")
         else:
             rows += self._grad_rows(box.members[0], "")
@@ -227,7 +238,8 @@ class _Drawing:
     def _met(self, box: Box) -> list[Node]:
         """Of a closed scope: its results, then its parameters, as far as gradients concern them."""
         ends = [n for n in self.picture.outputs[box.id] if n.cotangents]
-        return [*ends, *(n for n in box.members if n.kind == "parameter" and n.tracked)]
+        later = [n for n in box.members if n.kind == "update" and n.cotangents]  # a parameter after a step
+        return [*ends, *(n for n in box.members if n.kind == "parameter" and n.tracked), *later]
 
     def _grad_rows(self, node: Node, lead: str) -> Iterator[str]:
         """The cotangents of a node: one for each backward pass that arrived, or "not computed"."""
@@ -245,9 +257,10 @@ class _Drawing:
         return _led(lead, labels.array_lines(cotangent.value))
 
     def _name(self, node: Node) -> str:
-        if node.label and node.kind in ("parameter", "buffer", "update") and node.scope:  # its layer says the rest
-            return labels.short(labels.visible(node.label.rpartition(".")[2]))
-        return labels.short(labels.visible(node.label or node.op or node.kind))
+        name = node.called
+        if name and node.kind in ("parameter", "buffer", "update") and node.scope:  # its layer says the rest
+            name = name.rpartition(".")[2]
+        return labels.short(labels.visible(name or node.op or node.kind))
 
     def _tooltip(self, box: Box) -> str:
         if box.scope is not None:
@@ -265,7 +278,7 @@ class _Drawing:
         text = self._argument(line) if "formula" in self.view.show and line.node is not None else ""
         if text:
             attributes |= {"label": _text(text), "fontcolor": c.faint}
-        dot.edge(line.source, line.target, **attributes)
+        dot.edge(self._again(dot, line, back=False) if line.far else line.source, line.target, **attributes)
 
     def _argument(self, line: Line) -> str:
         """Which argument this is, where the formula calls it by the op's own name, and the local derivative."""
@@ -273,6 +286,9 @@ class _Drawing:
         assert node is not None
         describe(node, self.nodes)
         name = (node.names or ())[line.index] if line.index < len(node.names or ()) else None
+        if (node.names or ()).count(name) > 1:  # of mean·mean each argument has its own derivative
+            op = primitive_of(node)
+            name = name if op is None or line.index >= len(op.inputs) else op.inputs[line.index]
         local = node.locals[line.index] if node.locals else None
         if local is not None and not self.back:
             return f"∂/∂{name} = {local}"
@@ -289,7 +305,8 @@ class _Drawing:
             rule = line.node.rules[line.index] if line.node.rules else None
             if rule:
                 attributes["label"] = _text(rule)
-        dot.edge(grad_id(boxes[line.source]), grad_id(boxes[line.target]), **attributes)
+        source = self._again(dot, line, back=True) if line.far else grad_id(boxes[line.source])
+        dot.edge(source, grad_id(boxes[line.target]), **attributes)
 
     def _legend(self) -> str:
         c = self.colours

@@ -86,14 +86,3 @@ def render(source: str, format: str, timeout: float = 60) -> bytes:
             f"{name} failed with exit code {done.returncode} on the DOT text: {said or 'it said nothing'}"
         )
     return done.stdout
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: under another name first, then renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from minigrad.graph.nodes import Node, Scope, ancestors
 
+OFTEN, AWAY = 8, 24  # uses of a box, and boxes between the first and another, from which that is drawn apart
+
 
 @dataclass(slots=True)
 class Box:
@@ -41,6 +43,7 @@ class Line:
     index: int = 0
     state: bool = False  # from a state to its update, which is no use of the value
     reached: bool = False  # a backward pass went along it
+    far: bool = False  # drawn from a copy of its source: one of many lines across a large picture
 
 
 @dataclass(slots=True)
@@ -107,12 +110,28 @@ def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Pictur
                 lines.append(line)
             line.flows |= node.flows[k]
             line.reached |= reached
+    _shorten(boxes, lines)
     used = {i for n in nodes.values() for i in n.inputs}
     for key, box in boxes.items():
         if box.scope is not None:
             ends = [n for n in box.members if not n.leaf and n.kind != "update" and n.name not in used]
             outputs.setdefault(key, ends[-1:])
     return Picture(boxes, lines, outputs)
+
+
+def _shorten(boxes: dict[str, Box], lines: list[Line]) -> None:
+    """Mark the lines of a box that is used often and far away, as a recurrent layer's weights are.
+
+    Nobody can follow those across a page, and laying out thousands of crossings takes an engine minutes.
+    """
+    place = {key: at for at, key in enumerate(boxes)}
+    uses: dict[str, list[Line]] = {}
+    for line in lines:
+        uses.setdefault(line.source, []).append(line)
+    for key, out in uses.items():
+        first = min(place[line.target] for line in out)
+        for line in out if len(out) > OFTEN else ():
+            line.far = place[line.target] - max(first, place[key]) > AWAY
 
 
 def _met(user: Node, made: Node) -> bool:

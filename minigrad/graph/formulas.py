@@ -5,15 +5,17 @@ A label cannot drift from the code, because it is the code's own result.
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from minigrad.core.dispatch import PICK
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive, Pull
 from minigrad.core.sweep import unbroadcast
 from minigrad.graph.nodes import Node
-from minigrad.notation import ONE, ZERO, Expr, as_is, cotangent, symbol
+from minigrad.notation import ONE, ZERO, Expr, as_is, cotangent, fn, indexed, symbol
 
 Nodes = Mapping[str, Node]
 LIMIT = 60  # characters of a label
@@ -29,7 +31,7 @@ def describe(node: Node, nodes: Nodes) -> None:
         return
     args = arguments(op, node, nodes)
     node.names = tuple(a.text() if isinstance(a, Expr) else None for a in args)
-    node.formula = formula_text(op, args, node.params)
+    node.formula = definition(op, args, node.params).text(LIMIT)
     node.rules = tuple(rule(op, node, args, k) if f else None for k, f in enumerate(node.flows))
     elementwise = op.kind == "map" and op.show is not as_is
     node.locals = tuple(
@@ -42,6 +44,29 @@ def primitive_of(node: Node) -> Primitive | None:
     return PICK if node.op == "pick" else PRIMITIVES.get(node.op or "")
 
 
+def held(node: Node, nodes: Nodes) -> dict[str, int]:
+    """The values that the rules of a node keep alive, each with its bytes; their sum is `node.kept`.
+
+    Several nodes may hold one value, so what a layer keeps is the sum over the union.
+    """
+    op = primitive_of(node)
+    if op is None or not node.kept:
+        return {node.name: node.kept} if node.kept else {}
+    values: set[str] = set()
+    for k, flows in enumerate(node.flows):
+        pull = op.pull_for(k)[0] if flows else None
+        for slot in () if pull is None else (int(v) for kind, v in pull.asks if kind == "saved"):
+            given = node.inputs[slot - 1 :] if slot > len(op.inputs) else node.inputs[slot - 1 : slot]
+            values |= {node.name} if slot == 0 else {name for name in given if name is not None}
+    return {name: _nbytes(nodes[name]) for name in values}
+
+
+def _nbytes(node: Node) -> int:
+    shapes: Any = node.shape if isinstance(node.dtype, tuple) else (node.shape,)
+    dtypes = node.dtype if isinstance(node.dtype, tuple) else (node.dtype,)
+    return sum(math.prod(s) * np.dtype(d).itemsize for s, d in zip(shapes, dtypes, strict=True) if d is not None)
+
+
 def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False) -> str | None:
     """The rule of input number `k` on symbols, as text; with `bare`, for a cotangent of 1."""
     if op is PICK:
@@ -50,12 +75,7 @@ def rule(op: Primitive, node: Node, args: list[Any], k: int, bare: bool = False)
         found = expression(op, node, args, k, bare)
     except Exception as error:  # noqa: BLE001  (a stranger's rule that symbols do not pass: the drawing goes on, and says so)
         return f"{op.name}: no formula ({type(error).__name__})"
-    return tidy(found.text(LIMIT)) if isinstance(found, Expr) else None if found is None else str(found)
-
-
-def tidy(text: str) -> str:
-    """Without factors and exponents of 1, which a rule on symbols can leave."""
-    return re.sub(r"[·^]1(?![\d.e])", "", text.removeprefix("1·"))
+    return found.text(LIMIT) if isinstance(found, Expr) else None if found is None else str(found)
 
 
 def expression(
@@ -75,7 +95,7 @@ def expression(
     made_by = getattr(out.apply, "primitive", None)
     if made_by is PRIMITIVES["full"] and out.params and out.params["value"] == 0:
         return Expr(ZERO.show, shape=args[k].shape, dtype=args[k].dtype)
-    return out if bare or out.shape in (None, args[k].shape) else unbroadcast(out, args[k].shape)
+    return (out if bare or out.shape in (None, args[k].shape) else unbroadcast(out, args[k].shape)).shortened()
 
 
 def _several(y: Expr, node: Node) -> Any:
@@ -106,6 +126,8 @@ def arguments(op: Primitive, node: Node, nodes: Nodes) -> list[Any]:
         op.inputs[k] if k < len(op.inputs) else f"{op.variadic}{k - len(op.inputs) + 1}"
         for k in range(len(node.inputs))
     ]
+    if op is PICK:  # one output of several: `split[0]` says more than `x[0]`
+        own = [nodes[str(node.inputs[0])].op or own[0]]
     chosen: dict[str, str] = {}  # node -> name
     for k, source in enumerate(node.inputs):
         if source is not None and source not in chosen:
@@ -125,18 +147,14 @@ def arguments(op: Primitive, node: Node, nodes: Nodes) -> list[Any]:
 
 
 def _called(node: Node) -> str | None:
-    name = node.label.rpartition(".")[2] if node.label and node.kind != "op" else node.label
+    name = node.called.rpartition(".")[2] if node.called and node.kind != "op" else node.called
     return name if name and len(name) <= 20 and name.replace("_", "").isalnum() else None
 
 
-def formula_text(op: Primitive, args: list[Any], params: dict[str, Any]) -> str:
-    given = [a for a in args if a is not None]
+def definition(op: Primitive, args: list[Any], params: dict[str, Any]) -> Expr:
+    """What an operation computes, as a formula; what changes no value goes by its name."""
     if op is PICK:
-        return f"{given[0]}[{params['index']}]"
+        return Expr(indexed, tuple(args), params)
     if op.show is None or op.show is as_is:
-        return f"{op.name}({', '.join(map(_short, given))})"
-    return Expr(op.show, tuple(args), params).text(LIMIT)
-
-
-def _short(value: Any) -> str:
-    return value.text(LIMIT) if isinstance(value, Expr) else repr(value)
+        return Expr(fn(op.name), tuple(a for a in args if a is not None))
+    return Expr(op.show, tuple(args), params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,19 +17,15 @@ _MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 
 def visible(text: str) -> str:
-    """`text` on one line, with pictures in place of control characters (which neither XML nor DOT can hold)."""
-    return "".join(_picture(c) for c in text)
+    """`text` on one line, with Python's escapes for control characters (which neither XML nor DOT can hold)."""
+    return "".join(_escaped(c) for c in text)
 
 
-def _picture(c: str) -> str:
+def _escaped(c: str) -> str:
     code = ord(c)
     if c == "\n":
-        return "⏎"
-    if code < 32:
-        return chr(0x2400 + code)
-    if code == 127:
-        return "␡"
-    return "\ufffd" if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF) else c
+        return "¶"  # which the fonts of a Graphviz without font files have
+    return repr(c)[1:-1] if code < 32 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 or code >> 1 == 0x7FFF else c
 
 
 def short(text: str, limit: int = NAME) -> str:
@@ -103,7 +100,7 @@ def number(value: Any) -> str:
         return str(bool(value))
     if isinstance(value, (int, np.integer)):
         return str(int(value))
-    return f"{float(value) + 0.0:.4g}"  # -0 is shown as 0
+    return re.sub(r"e([+-])0(?=\d)", r"e\1", f"{float(value) + 0.0:.4g}").replace("e+", "e")  # -0 is shown as 0
 
 
 def array_lines(value: Any) -> list[str]:

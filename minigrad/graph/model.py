@@ -12,13 +12,14 @@ from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameE
 from minigrad.graph import data
 from minigrad.graph.derivation import Derivation, derive_node, derive_scope
 from minigrad.graph.dot import draw
-from minigrad.graph.engine import render, write
+from minigrad.graph.engine import render
 from minigrad.graph.formulas import arguments, describe, expression, primitive_of
 from minigrad.graph.known import Known
 from minigrad.graph.nodes import Edge, Node, Scope
 from minigrad.graph.routes import Routes, routes
 from minigrad.graph.view import view_of
 from minigrad.notation import Expr
+from minigrad.saving import atomic
 
 if TYPE_CHECKING:
     import graphviz
@@ -77,7 +78,7 @@ class Graph:
         """
         if name in self._nodes:
             return self._nodes[name]
-        labelled = [n for n in self._nodes.values() if n.label == name]
+        labelled = [n for n in self._nodes.values() if name in (n.label, n.called)]
         if labelled:
             computed = [n for n in labelled if n.kind != "update"]
             return (computed or labelled)[-1]
@@ -116,7 +117,8 @@ class Graph:
 
         A route is the set of labels (`Tensor.named`; layers and composites label theirs) of the intermediates that a
         path from `y` to `x` passed; all paths with the same set make one route. A label that stands in several scopes
-        is told apart by its scope: "bn1/mean". Works after the backward pass too, and after the trace.
+        is told apart by its scope: "bn1/mean"; one that begins with an underscore is for reading, and makes no route
+        unless `through` names it. Works after the backward pass too, and after the trace.
 
         Args:
             y: a tensor computed inside the trace, or the name or label of a node.
@@ -253,7 +255,7 @@ class Graph:
         suffix = target.suffix.lower().removeprefix(".")
         checked = view_of(view)
         if suffix == "json":
-            write(target, self.to_json().encode())
+            atomic.write(target, [self.to_json().encode()])
             return
         if suffix not in (*PICTURES, "dot"):
             raise ArgumentError(
@@ -261,7 +263,7 @@ class Graph:
                 "the suffix says what is written"
             )
         source = draw(self._nodes, self._scopes, checked).source
-        write(target, source.encode() if suffix == "dot" else render(source, suffix))
+        atomic.write(target, [source.encode() if suffix == "dot" else render(source, suffix)])
 
     def _repr_svg_(self) -> str | None:
         try:

@@ -55,13 +55,19 @@ class Node:
     value: Any = None  # the backend's array, or a Python number
     kept: int = 0  # bytes that the rules keep alive until the backward pass
     tracked: bool = False
-    label: str | None = None
+    label: str | None = None  # one that begins with an underscore is for reading and makes no route
     source: str | None = None  # file:line of the user's code
     cotangents: list[Cotangent] = field(default_factory=list)
     names: tuple[str | None, ...] | None = None  # what the formula calls each input; filled in when first asked for
     formula: str | None = None  # filled in when first asked for
     rules: tuple[str | None, ...] | None = None  # for each input, the rule as text; filled in when first asked for
     locals: tuple[str | None, ...] | None = None  # for each input, the derivative itself, of elementwise ops
+
+    @property
+    def called(self) -> str | None:
+        """The label as it is shown: without the underscore that says that it makes no route."""
+        aside = self.label is not None and self.label[:1] == "_" and self.label[1:2].isalpha() and self.kind == "op"
+        return self.label[1:] if self.label and aside else self.label
 
     @property
     def grad(self) -> Any:

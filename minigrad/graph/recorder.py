@@ -16,8 +16,9 @@ from minigrad.backend import BACKENDS
 from minigrad.core import BOXES, Tensor, change
 from minigrad.core.modes import MODES
 from minigrad.core.primitive import Primitive
+from minigrad.core.sources import user_line
 from minigrad.graph.brief import brief
-from minigrad.graph.callers import caller, given, inside_sweep, rematerialises
+from minigrad.graph.callers import given, inside_sweep, rematerialises
 from minigrad.graph.model import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
@@ -113,7 +114,7 @@ class Recorder:
             dtype=tuple(t.dtype for t in outs) if op.outputs > 1 else out.dtype,
             kept=_bytes(engine),
             tracked=engine is not None,
-            source=caller() if self.sources else None,
+            source=user_line() if self.sources else None,
         )
         if op.outputs > 1:
             self._add(node, None)
@@ -149,13 +150,13 @@ class Recorder:
         node = Node(
             self._number("", f"{old}.update"),
             "update",
-            scope=self.graph._nodes[old].scope,
+            scope=home or self.graph._nodes[old].scope,
             inputs=(old, *([made] if made is not None else [])),
             flows=(False, False)[: 1 + (made is not None)],
             shape=tuple(value.shape),
             dtype=value.dtype,
             label=self.graph._nodes[old].label,
-            source=caller() if self.sources else None,
+            source=user_line() if self.sources else None,
         )
         places = self._known.by_node
         cotangents = places.get(target._node.id) if target._node is not None else None

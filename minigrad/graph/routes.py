@@ -7,11 +7,14 @@ pass (`core.sweep.sweep_apart`), and it does not matter whether that pass has fr
 from __future__ import annotations
 
 import difflib
+import functools
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from minigrad.backend import backend_of
 from minigrad.core import Leaf, Tensor
 from minigrad.core import Node as Place
 from minigrad.core.dispatch import PICK
@@ -19,7 +22,7 @@ from minigrad.core.sweep import seed, sweep_apart
 from minigrad.core.tensor import box
 from minigrad.errors import ArgumentError, GraphError, UnknownNameError
 from minigrad.graph.formulas import primitive_of
-from minigrad.graph.labels import number, on_host
+from minigrad.graph.labels import array_lines, escape, number, on_host
 from minigrad.graph.nodes import Node, Scope, ancestors
 
 Nodes = Mapping[str, Node]
@@ -31,8 +34,9 @@ class Routes(Mapping[frozenset[str], Tensor]):
     """A gradient as the sum of its routes: the parts that came through each set of labelled values.
 
     `routes[()]` is the direct route, `routes["mean"]` the one through "mean" and no other label, and
-    `routes["mean", "var"]` the one through both. A set that no path passed is not there. `total` is the sum: the
-    gradient, to within 4 units of rounding of the routes' magnitudes, 4 eps max(|route 1| + |route 2| + …).
+    `routes["mean", "var"]` the one through both. A set that no path passed is not there. `total` is the gradient, bit
+    for bit what a backward pass finds. The routes add up to it, to within 4 units of rounding of their magnitudes,
+    4 eps max(|route 1| + |route 2| + …): what rounding left between the two is in the largest route of each element.
 
     Example:
         >>> import minigrad as mg
@@ -45,9 +49,8 @@ class Routes(Mapping[frozenset[str], Tensor]):
         (tensor([-2.,  2.]), tensor([0.5, 0.5]), tensor([-1.5,  2.5]))
     """
 
-    def __init__(self, parts: Mapping[frozenset[str], Tensor], of: str, at: str) -> None:
-        self._parts = dict(sorted(parts.items(), key=lambda part: (len(part[0]), sorted(part[0]))))
-        self._of, self._at = of, at
+    def __init__(self, parts: Mapping[frozenset[str], Tensor], total: Tensor, of: str, at: str) -> None:
+        self._parts, self._total, self._of, self._at = parts, total, of, at
 
     def __getitem__(self, labels: Iterable[str]) -> Tensor:
         key = frozenset((labels,) if isinstance(labels, str) else labels)
@@ -61,25 +64,39 @@ class Routes(Mapping[frozenset[str], Tensor]):
     def __len__(self) -> int:
         return len(self._parts)
 
+    __eq__, __hash__ = object.__eq__, object.__hash__  # tensors are compared by element, and not by a table of them
+
     @property
     def total(self) -> Tensor:
-        """The sum of all routes: the gradient."""
-        first, *rest = self._parts.values()
-        for part in rest:
-            first = first + part
-        return first
+        """The gradient: the sum of all routes."""
+        return self._total
 
-    def __repr__(self) -> str:
+    def _table(self) -> Iterator[tuple[str, Tensor, str, str]]:
+        """For each route and the total: the set, the part, its largest |element|, and what is to be said of it."""
         largest = {key: _largest(part) for key, part in self._parts.items()}
         noise = NOISE * float(np.finfo(self.total.dtype).eps) * max(largest.values())
-        rows = [
-            (_set(key), number(size), "  nothing but rounding" if 0 < size <= noise else "" if key else "  direct")
-            for key, size in largest.items()
-        ]
-        rows.append(("total", number(_largest(self.total)), ""))
-        wide, far = (max(len(row[i]) for row in rows) for i in (0, 1))
+        for key, size in largest.items():
+            what = "" if key else "direct"
+            if size <= noise:
+                what = f"{what}, " * bool(what) + ("nothing but rounding" if size else "nothing")
+            yield _set(key), self._parts[key], number(size), what
+        yield "total", self.total, number(_largest(self.total)), "the gradient"
+
+    def __repr__(self) -> str:
+        rows = list(self._table())
+        wide, far = max(len(row[0]) for row in rows), max(len(row[2]) for row in rows)
         head = f"<Routes from {self._of} to {self._at}, with the largest |element| of each:"
-        return "\n".join([head, *(f"    {name:{wide}}  {size:>{far}}{note}" for name, size, note in rows)]) + ">"
+        return (
+            "\n".join([head, *(f"    {s:{wide}}  {size:>{far}}  {what}".rstrip() for s, _, size, what in rows)]) + ">"
+        )
+
+    def _repr_html_(self) -> str:
+        head = f"<caption>Routes from <b>{escape(self._of)}</b> to <b>{escape(self._at)}</b></caption>"
+        body = [_row("th", ("route", "values", "largest", ""))]
+        for name, part, size, what in self._table():
+            values = f"<pre>{escape(chr(10).join(array_lines(part._data)))}</pre>"
+            body.append(_row("td", (escape(name), values, size, what)))
+        return f"<table>{head}{''.join(body)}</table>"
 
 
 def routes(
@@ -107,13 +124,31 @@ def routes(
     start = seed(box(nodes[y].value, None), cotangent, "cotangent")
     targets = frozenset(places[x] for x in xs if x in places)
     found = sweep_apart(places[y], start, targets, {places[name]: mark for name, mark in marks.items()})
-    parts = {}
-    for passed, grads in found.items():
-        first, *rest = grads.values()
-        for g in rest:
-            first = first + g
-        parts[passed] = box(first, None)
-    return Routes(parts, of, at)
+    (whole,) = (_sum(grads) for grads in sweep_apart(places[y], start, targets, {}).values())
+    keys = sorted(found, key=lambda labels: (len(labels), sorted(labels)))
+    parts = _settled([_sum(found[key]) for key in keys], whole)
+    return Routes({key: box(part, None) for key, part in zip(keys, parts, strict=True)}, box(whole, None), of, at)
+
+
+def _sum(grads: Mapping[Any, Any]) -> Any:
+    """What arrived at the values of one tensor, before and after its updates."""
+    return functools.reduce(operator.add, grads.values())
+
+
+def _settled(parts: list[Any], whole: Any) -> list[Any]:
+    """The parts, so that they add up to the whole: where an element's largest part takes what rounding left over.
+
+    One sweep for each set rounds otherwise than one for all. Where large terms cancel inside a route (the gradient of
+    a bias in front of a norm is 0), that may be many units of what is left, though each route is as exact as a sweep.
+    """
+    xp = backend_of(whole).xp
+    sizes = xp.stack([xp.abs(part) for part in parts])
+    largest = xp.argmax(sizes, axis=0)
+    for _ in range(2):  # once for rounding in the routes, once for that in their sum
+        rest = whole - functools.reduce(operator.add, parts)
+        rest = xp.where(xp.isfinite(rest), rest, xp.zeros_like(rest))
+        parts = [xp.where(largest == k, part + rest, part) for k, part in enumerate(parts)]
+    return parts
 
 
 # ---- the engine's nodes, from the recorded ones
@@ -188,7 +223,7 @@ def _marks(
 ) -> dict[str, str]:
     """What each node on the way adds to the set of the paths that pass it."""
     between = [nodes[name] for name in _between(places, y) if name != y and name not in xs]
-    labelled = [node for node in between if node.label]
+    labelled = [node for node in between if node.label and not node.label.startswith("_")]
     if through is None:
         marks = {node.name: _telling(node, labelled, scopes) for node in labelled}
     else:
@@ -227,9 +262,9 @@ def _telling(node: Node, labelled: list[Node], scopes: dict[str, Scope]) -> str:
 
 def _names(node: Node, scopes: dict[str, Scope]) -> set[str]:
     """What `through` may call a node: by its own name, its label, and its label after any scope around it."""
-    if not node.label:
-        return {node.name}
-    return {node.name, node.label, *(f"{path}/{node.label}" for path in ancestors(node.scope, scopes))}
+    names = {name for name in (node.label, node.called) if name}
+    around = ancestors(node.scope, scopes)
+    return {node.name, *names, *(f"{path}/{name}" for path in around for name in names)}
 
 
 def _check(name: str, nodes: Nodes, scopes: dict[str, Scope]) -> None:
@@ -238,6 +273,10 @@ def _check(name: str, nodes: Nodes, scopes: dict[str, Scope]) -> None:
         near = difflib.get_close_matches(name, known, 3)
         hint = f"; near it are {', '.join(map(repr, near))}" if near else "; give it one with .named()"
         raise UnknownNameError(f"through: no value is labelled {name!r}{hint}")
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
 
 
 def _set(labels: Iterable[str]) -> str:

@@ -137,7 +137,7 @@ class Script:
             elif term.through.dtype != step.node.dtype and not isinstance(term.through.dtype, tuple):
                 text = f"mg.astype({text}, {written(step.node.dtype)})"
                 level = ATOM
-            why = f"through {self.naming(term.through)} = {self.naming.formula(term.through)}"
+            why = f"through {self.naming.equation(term.through)}"
             terms.append((f"({text})" if level == SUM and terms else text, why))
         if step.elsewhere:
             lines.append(f"# {name} is used {step.elsewhere}x outside, too: this is the part from inside")

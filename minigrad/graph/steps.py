@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.graph.formulas import expression, formula_text, primitive_of, tidy
+from minigrad.graph.formulas import definition, expression, primitive_of
 from minigrad.graph.nodes import Cotangent, Node
 from minigrad.graph.pythonic import identifier
 from minigrad.notation import Expr, fn, symbol
@@ -16,6 +16,7 @@ from minigrad.notation.layouts import Leaf
 from minigrad.notation.names import spell_name
 
 Nodes = Mapping[str, Node]
+SHORT = 60  # characters of what an operation computes
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Naming:
     def __call__(self, node: Node) -> str:
         if node.name not in self._given:
             stem = node.name.rpartition("/")[2]
-            if node.label:
-                stem = node.label if node.kind == "op" else node.label.rpartition(".")[2]
+            if node.called:
+                stem = node.called if node.kind == "op" else node.called.rpartition(".")[2]
             stem, taken, n = identifier(stem.removeprefix("d_")), set(self._given.values()), 1
             if stem in taken and node.scope:
                 stem = identifier(f"{node.scope.rpartition('/')[2]}_{stem}")
@@ -71,7 +72,7 @@ class Naming:
         """∂ and the name of the value."""
         inner = spell_name(self(node))
         spelling = inner._replace(
-            text=f"∂{inner.text}", latex=rf"\partial {inner.latex}", mathml=f"<mrow><mo>∂</mo>{inner.mathml}</mrow>"
+            text=f"∂{inner.text}", latex=rf"\partial {inner.latex}", mathml=f"<mrow><mi>∂</mi>{inner.mathml}</mrow>"
         )
         return Expr(Leaf(spelling), shape=node.shape, dtype=node.dtype)  # type: ignore[arg-type]  # as above
 
@@ -79,10 +80,15 @@ class Naming:
         """The symbols of what an operation was called with."""
         return [None if i is None else self.value(self.nodes[i]) for i in node.inputs]
 
-    def formula(self, node: Node) -> str:
-        """What an operation computes, as text."""
+    def formula(self, node: Node) -> Expr | None:
+        """What an operation computes; None for a leaf."""
         op = primitive_of(node)
-        return "" if op is None else tidy(formula_text(op, self.arguments(node), node.params))
+        return None if op is None else definition(op, self.arguments(node), node.params)
+
+    def equation(self, node: Node) -> str:
+        """`y = tanh(x)` as text, or only the name of a leaf."""
+        right = self.formula(node)
+        return self(node) if right is None else f"{self(node)} = {right.text(SHORT)}"
 
 
 def term_of(through: Node, k: int, naming: Naming) -> Term:

@@ -194,6 +194,17 @@ class Expr:
             values[expr] = expr.apply(*args, **(expr.params or {}))
         return values[self]
 
+    def shortened(self) -> Expr:
+        """The same without everything that `formula` leaves out, however deep it stands."""
+        done: dict[Expr, Expr] = {}
+        for e in bottom_up(self):
+            args = tuple(done[a] if isinstance(a, Expr) else a for a in e.args)
+            short = _shortened(e.show, args, e.shape)
+            if short is None and any(a is not b for a, b in zip(args, e.args, strict=True)):
+                short = Expr(e.show, args, e.params, e.apply, e.shape, e.dtype)
+            done[e] = e if short is None else short
+        return done[self]
+
     def text(self, limit: int | None = 200) -> str:
         """One line of plain text; parts that would pass `limit` characters are folded to `...` (None: no limit)."""
         return write_text(self, limit)
@@ -260,7 +271,7 @@ def formula(
     """As Expr(...), with what needs no writing left out: 1·x, x·1, x / 1, x^1, x + 0, 0 + x, x - 0 and --x are x;
     a + (-b) is a - b.
 
-    An operand is only returned in place of the formula when it is an Expr and no shape is lost by it.
+    An operand is only returned in place of the formula when no shape is lost by it.
 
     >>> x = symbol("x")
     >>> formula(shapes.PRODUCT, (ONE, x)) is x
@@ -289,6 +300,8 @@ def _shortened(show: Shape, args: tuple[Any, ...], shape: Dims | None) -> Expr |
             found = -b
         elif isinstance(b, Expr) and b.show is shapes.NEGATE and show in (shapes.SUM_OF, shapes.DIFFERENCE):
             found = operator.sub(a, b.args[0]) if show is shapes.SUM_OF else operator.add(a, b.args[0])
+    if isinstance(found, numbers.Real):
+        found = Expr(shapes.number_shape(float(found)), shape=())
     if isinstance(found, Expr) and (shape is None or found.shape is None or found.shape == shape):
         return found
     return None

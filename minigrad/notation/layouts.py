@@ -6,7 +6,7 @@ slots, so depth costs no recursion. A slot says how strongly its operand must bi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -96,7 +96,7 @@ class Leaf(Shape):
 
 @dataclass(eq=False, repr=False)
 class Call(Shape):
-    """name(x, …, axis=0): a function call that also shows the parameters named in `params`."""
+    """name(x, …, axis=0): a function call that also shows the parameters named in `params`, but for None and False."""
 
     name: str
     tex: str
@@ -104,7 +104,7 @@ class Call(Shape):
     params: tuple[str, ...] = ()
 
     def _named(self, params: Params) -> list[tuple[str, str]]:
-        return [(name, _plain(params[name])) for name in self.params if params.get(name) is not None]
+        return [(n, _plain(v)) for n in self.params if (v := params.get(n)) is not None and v is not False]
 
     def text(self, args: Args, params: Params) -> Pieces:
         named = [f"{name}={value}" for name, value in self._named(params)]
@@ -297,23 +297,44 @@ class Reduction(Shape):
 
 @dataclass(eq=False, repr=False)
 class Indexed(Shape):
-    """x[i]: the index is the second operand, or the parameter named here."""
+    """x[i], or with a name `name(x, [i])`, x put where an index points.
 
-    index: str = "index"
+    The index is the other operands, or a parameter, named here or computed from all of them; in a parameter the
+    operands stand where it says "array".
+    """
+
+    index: str | Callable[[Params], Any] = "index"
+    name: str = ""
 
     def _inside(self, args: Args, params: Params) -> Pieces:
-        return _commas(args[1:], ", ") if len(args) > 1 else [spell_index(params.get(self.index))]
+        index = params.get(self.index) if isinstance(self.index, str) else self.index(params)
+        if len(args) == 1 or index is None:
+            return _commas(args[1:], ", ") if len(args) > 1 else [spell_index(index)]
+        operands = iter(args[1:])
+        pieces: Pieces = []
+        for entry in index if isinstance(index, tuple) else (index,):
+            piece = Slot(next(operands)) if isinstance(entry, str) and entry == "array" else spell_index(entry)
+            pieces += [", ", piece] if pieces else [piece]
+        return pieces
 
     def text(self, args: Args, params: Params) -> Pieces:
-        return [Slot(args[0], ATOM), "[", *self._inside(args, params), "]"]
+        inside = ["[", *self._inside(args, params), "]"]
+        return [self.name, "(", Slot(args[0]), ", ", *inside, ")"] if self.name else [Slot(args[0], ATOM), *inside]
 
     def latex(self, args: Args, params: Params) -> Pieces:
         inside = [escape_latex(p) if isinstance(p, str) else p for p in self._inside(args, params)]
-        return [Slot(args[0], NUMBER_LEVEL), r"\left[", *inside, r"\right]"]
+        inside = [r"\left[", *inside, r"\right]"]
+        if not self.name:
+            return [Slot(args[0], NUMBER_LEVEL), *inside]
+        return [rf"\operatorname{{{escape_latex(self.name)}}}\left(", Slot(args[0]), ", ", *inside, r"\right)"]
 
     def mathml(self, args: Args, params: Params) -> Pieces:
         inside = [f"<mtext>{escape_xml(p)}</mtext>" if isinstance(p, str) else p for p in self._inside(args, params)]
-        return ["<mrow>", Slot(args[0], NUMBER_LEVEL), "<mo>[</mo>", *inside, "<mo>]</mo></mrow>"]
+        inside = ["<mrow><mo>[</mo>", *inside, "<mo>]</mo></mrow>"]
+        if not self.name:
+            return ["<mrow>", Slot(args[0], NUMBER_LEVEL), *inside, "</mrow>"]
+        return [f"<mrow><mi>{escape_xml(self.name)}</mi><mo>&#x2061;</mo><mrow><mo>(</mo>", Slot(args[0]),
+                "<mo>,</mo>", *inside, "<mo>)</mo></mrow></mrow>"]  # fmt: skip
 
 
 @dataclass(eq=False, repr=False)

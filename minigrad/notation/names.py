@@ -93,12 +93,18 @@ def _word(word: str) -> tuple[str, str]:
 def spell_name(name: str) -> Spelling:
     r"""A symbol's name in the three notations: Greek letters by name, accents and subscripts from trailing `_x`.
 
+    After a word of several letters only numbers are subscripts: `running_mean` stays one name.
+
+
     >>> spell_name("gamma").latex, spell_name("x_hat").latex, spell_name("W_out").latex, spell_name("x1").latex
     ('\\gamma', '\\hat{x}', 'W_{\\mathrm{out}}', 'x_{1}')
     """
     head, *tail = [part for part in name.split("_") if part] or [name]
     if not tail and (match := re.fullmatch(r"([^\W\d_]+)(\d+)", head)):
         head, tail = match[1], [match[2]]
+    if len(head) > 1 and head not in GREEK and head not in _SHORT:  # a word, which goes on in words: running_mean
+        while tail and not tail[0].isdecimal() and tail[0] not in ACCENTS:
+            head = f"{head}_{tail.pop(0)}"
     latex, mathml = _word(head)
     while tail and tail[0] in ACCENTS:
         command, mark = ACCENTS[tail.pop(0)]
@@ -164,7 +170,7 @@ def spell_index(index: Any) -> str:
     if isinstance(index, tuple) and len(index) == 4 and index[0] == "slice":  # a slice as a hashable parameter holds it
         index = slice(*index[1:])
     if isinstance(index, tuple):
-        return ", ".join(map(spell_index, index)) + ("," if len(index) == 1 else "") if index else "()"
+        return ", ".join(map(spell_index, index)) if index else "()"
     if index is Ellipsis:
         return "..."
     if isinstance(index, slice):

@@ -35,7 +35,7 @@ from minigrad.notation.names import (
 
 
 def fn(name: str, latex: str | None = None, params: tuple[str, ...] = ()) -> Shape:
-    r"""A function call, `name(x, …)`; the parameters named in `params` follow as `axis=0` unless they are None.
+    r"""A function call, `name(x, …)`; parameters named in `params` follow as `axis=0` unless they are None or False.
 
     `latex` replaces the name in LaTeX; without it the name stands upright, or is LaTeX's own command if there is one.
 
@@ -94,7 +94,7 @@ GREATER, GREATER_EQUAL = _sign(">", COMPARISON, False), _sign(">=", COMPARISON, 
 EQUAL, NOT_EQUAL = _sign("==", COMPARISON, False), _sign("!=", COMPARISON, False)
 SQRT = Fence("sqrt", (r"\sqrt{", "}"), ("<msqrt>", "</msqrt>"))
 ABS = Fence("abs", (r"\left|", r"\right|"), ("<mrow><mo>|</mo>", "<mo>|</mo></mrow>"))
-TRANSPOSE = postfix(".T", r"\top", "<mo>⊤</mo>")
+TRANSPOSE = postfix(".T", r"\top", "<mi>⊤</mi>")
 WHERE = Cases()
 indexed = Indexed()
 as_is = AsIs()

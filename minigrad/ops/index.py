@@ -91,7 +91,7 @@ def _case_unslice(rng: Rng) -> Sample:
 
 @primitive(
     lambda g, spec: sliced(g, spec=spec),
-    show=notation.fn("unslice"),
+    show=notation.Indexed("spec", "put_at"),
     samples=_case_unslice,
     kind="opaque",
     infer=lambda x, *, spec, shape: (shape, x.dtype),
@@ -150,7 +150,7 @@ def _case_scatter(rng: Rng) -> Sample:
 @primitive(
     lambda g, indices, spec: gather_(g, *indices, spec=spec),
     None,
-    show=notation.fn("scatter_add"),
+    show=notation.Indexed("spec", "add_at"),
     samples=_case_scatter,
     kind="opaque",
     infer=lambda values, *indices, spec, shape: (shape, values.dtype),

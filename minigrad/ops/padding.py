@@ -28,7 +28,7 @@ def _case_pad(rng: Rng) -> Sample:
     lambda g, like, widths: sliced(
         g, spec=tuple(("slice", a, a + n, None) for (a, _), n in zip(widths, like.shape, strict=True))
     ),
-    show=notation.fn("pad"),
+    show=notation.fn("pad", params=("widths",)),
     samples=_case_pad,
     kind="opaque",
     infer=lambda x, *, widths, value: (tuple(a + n + b for (a, b), n in zip(widths, x.shape, strict=True)), x.dtype),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,9 +184,14 @@ def _case_put(rng: Rng) -> Sample:
     return (reals(rng, part),), {**params, "size": size + int(rng.integers(2))}
 
 
+def _part(params: Mapping[str, Any]) -> Any:
+    """The index of a part, to write it down."""
+    return *(slice(None),) * params["axis"], slice(params["start"], params["stop"])
+
+
 @primitive(
     lambda g, like, axis, start, stop: put_part(g, axis=axis, start=start, stop=stop, size=like.shape[axis]),
-    show=notation.fn("part", params=("start", "stop")),
+    show=notation.Indexed(_part),
     samples=_case_part,
     kind="view",
     infer=lambda x, *, axis, start, stop: (
@@ -201,7 +206,7 @@ def take_part(xp: Any, x: Operand, *, axis: int, start: int, stop: int) -> Any:
 
 @primitive(
     lambda g, axis, start, stop: take_part(g, axis=axis, start=start, stop=stop),
-    show=notation.fn("put_part", params=("start", "stop")),
+    show=notation.Indexed(_part, "put_at"),
     samples=_case_put,
     kind="opaque",
     infer=lambda x, *, axis, start, stop, size: (
