@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -52,10 +53,18 @@ class Import(NamedTuple):
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """The files that git knows or would take, as paths from the root; patterns are git's (`*.py` is any depth)."""
+    """The files that git knows or would take, as paths from the root; patterns are git's (`*.py` is any depth).
+
+    In a copy without its repository, every file that matches, but for those in hidden folders.
+    """
     asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns]
-    out = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [Path(line) for line in sorted(set(out.splitlines())) if (ROOT / line).is_file()]
+    try:
+        names = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("[!.]*") if path.suffix != ".pyc"]
+        open_ones = [str(path) for path in paths if not any(part.startswith(".") for part in path.parts)]
+        names = [name for name in open_ones if any(fnmatch(name, pattern) for pattern in patterns or "*")]
+    return [Path(name) for name in sorted(set(names)) if (ROOT / name).is_file()]
 
 
 @cache
