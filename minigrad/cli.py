@@ -12,6 +12,7 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -318,7 +319,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json([dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows])
     else:
-        _print_table([("WHAT", "STATE", "DETAIL"), *rows])
+        _print_table([("WHAT", "STATE", "DETAIL"), *rows], wrap=True)  # how to get what is missing comes last in a row
     return FAILED if any(state == "broken" for _, state, _ in rows) else 0
 
 
@@ -329,10 +330,17 @@ def _print_json(rows: list[dict[str, Any]]) -> None:
     print(json.dumps(rows, indent=2, ensure_ascii=False))
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    """Columns as wide as they need; the last is cut at the edge of a terminal."""
+def _print_table(rows: list[tuple[str, ...]], wrap: bool = False) -> None:
+    """Columns as wide as they need; the last is cut at the edge of a terminal, or goes on below itself."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)]
     edge = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
         line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        print(line if edge is None or len(line) <= edge else line[: edge - 1] + "…")
+        if edge is None or len(line) <= edge:
+            print(line)
+        elif wrap:
+            indent = sum(width + 2 for width in widths)
+            rest = textwrap.wrap(row[-1], max(edge - indent, 20), break_on_hyphens=False)
+            print(line[:indent] + f"\n{' ' * indent}".join(rest))
+        else:
+            print(line[: edge - 1] + "…")

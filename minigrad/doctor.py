@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from minigrad import backend
 from minigrad.errors import MinigradError, PluginError, PluginWarning
 from minigrad.graph.engine import find_engine
 from minigrad.module import layers
+from minigrad.registry import plugins_off
 
 __all__ = ["NO_LAYERS", "examined"]
 
@@ -31,7 +33,11 @@ THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 def examined() -> Iterator[tuple[str, str, str]]:
     """(what, "ok" or "absent" or "broken", detail), one after the other; absent is what a use can do without."""
     yield "python", "ok", f"{sys.version.split()[0]}, {sys.executable}"
-    yield "minigrad", "ok", version("minigrad")
+    try:
+        yield "minigrad", "ok", version("minigrad")
+    except PackageNotFoundError:
+        place = Path(__file__).parent
+        yield "minigrad", "broken", f"not installed, but imported from {place}: pip install -e . -e layers"
     yield "numpy", "ok", np.__version__
     yield "blas", "ok", _blas()
     yield "memory", "ok", backend.memory.state()
@@ -48,19 +54,26 @@ def examined() -> Iterator[tuple[str, str, str]]:
         try:
             yield name, "ok", version(name)
         except PackageNotFoundError:
-            yield name, "absent" if use else "broken", f"pip install {name}" + (f" (extra `{use}`)" if use else "")
+            more = f" (extra `{use}`)" if use else ""
+            yield name, "absent" if use else "broken", f"not installed: pip install {name}{more}"
 
 
 def _blas() -> str:
     """The library behind matrix products, and how many threads it takes, as far as that can be known."""
-    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    named = f"{built.get('name')} {built.get('version')}"
+    built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    named = f"{built.get('name', 'unknown')} {built.get('version', '')}".rstrip()
     asked = [f"{word}={os.environ[word]}" for word in THREADS if word in os.environ]
-    return f"{named}, {', '.join(asked) or f'a thread for each of {os.cpu_count()} processors'}"
+    if asked == [f"{THREADS[0]}=1"]:
+        return f"{named}, {asked[0]}"
+    threads = ", ".join(asked) or f"a thread for each of {os.cpu_count()} processors"
+    return f"{named}, {threads}; another number may round otherwise: for the same bits, {THREADS[0]}=1"
 
 
 def _plugins() -> Iterator[tuple[str, str, str]]:
     """The layers that are installed, by distribution, and a row for every plugin that does not load."""
+    if plugins_off():
+        yield "layers", "absent", "MINIGRAD_PLUGINS=off keeps plugins from being loaded, minigrad-layers too; unset it"
+        return
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
@@ -71,10 +84,9 @@ def _plugins() -> Iterator[tuple[str, str, str]]:
     known = {row.name: row.version for row in distributions()}
     listed = (f"{count} of {name} {known.get(name, '')}".rstrip() for name, count in sorted(counts.items()))
     yield "layers", "broken" if trouble else "ok", trouble or ", ".join(listed)
-    if os.environ.get("MINIGRAD_PLUGINS", "").strip().lower() == "off":
-        yield "plugins", "absent", "MINIGRAD_PLUGINS=off keeps them from being loaded; unset it"
     for warning in told:
-        yield "plugin", "broken" if issubclass(warning.category, PluginWarning) else "ok", str(warning.message)
+        state = "broken" if issubclass(warning.category, PluginWarning) else "ok"
+        yield "plugin", state, " ".join(str(warning.message).split())  # a stranger's message may have many lines
 
 
 def _placed(name: str) -> str:

@@ -100,12 +100,12 @@ class Registry(Mapping[str, T], Generic[T]):
     def _discover(self) -> None:
         """Load every entry point of the group once; warn for those that fail, after all have had their turn."""
         thread = threading.get_ident()
-        if self._discovered or thread in self._looking or _plugins_off():
+        if self._discovered or thread in self._looking or plugins_off():
             return
         from importlib.metadata import entry_points  # 20 ms that a light import does not pay
 
         self._looking.add(thread)
-        failed: list[tuple[EntryPoint, Exception]] = []
+        failed: list[tuple[EntryPoint, BaseException]] = []
         try:
             points = sorted(entry_points(group=self._group), key=lambda p: (p.name, _distribution(p), p.value))
             self._offered.update((point.module, _distribution(point)) for point in points)
@@ -114,7 +114,7 @@ class Registry(Mapping[str, T], Generic[T]):
                     self._load(point)
                 except self._clash:
                     raise  # not one plugin's fault: which of the two is meant, only the user can say
-                except Exception as error:  # noqa: BLE001  # a stranger's module may raise anything
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything
                     failed.append((point, error))
             self._discovered = True
         finally:
@@ -128,7 +128,7 @@ class Registry(Mapping[str, T], Generic[T]):
             file = getattr(sys.modules.get(point.module), "__file__", None) or f"<{point.module}>"
             self.register(point.name, obj, Origin(point.module, file, _distribution(point)))
 
-    def _warn(self, point: EntryPoint, error: Exception) -> None:
+    def _warn(self, point: EntryPoint, error: BaseException) -> None:
         key = (point.name, point.value)
         with self._lock:
             if key in self._warned:
@@ -208,11 +208,12 @@ class Registry(Mapping[str, T], Generic[T]):
             answer = f"there are {shown}"
         else:
             answer = f"no {self._what} is registered at all"
-        off = "; MINIGRAD_PLUGINS=off keeps plugins from being loaded" if _plugins_off() else ""
+        off = "; MINIGRAD_PLUGINS=off keeps plugins from being loaded" if plugins_off() else ""
         return f"no {self._what} is called {name!r}; {answer}{off}" + (f"; {self._hint}" if self._hint else "")
 
 
-def _plugins_off() -> bool:
+def plugins_off() -> bool:
+    """Whether `MINIGRAD_PLUGINS=off` keeps plugins from being loaded."""
     return os.environ.get("MINIGRAD_PLUGINS", "").strip().lower() == "off"
 
 

@@ -6,6 +6,7 @@ this one but the core dependencies, which a folder of links shows it: an import 
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -105,6 +106,38 @@ def test_the_wheels_work_in_a_fresh_environment(fresh: Path, tmp_path: Path) -> 
     listed = run(fresh / "bin/minigrad", "layers", cwd=tmp_path)
     assert "BatchNorm1d" in listed
     assert "minigrad-layers" in listed
+
+
+def test_the_doctor_tells_what_a_bare_environment_lacks(fresh: Path, tmp_path: Path) -> None:
+    """No drawing engine, nothing of the extras, and then no layers: each with how to get it."""
+    command = [fresh / "bin/minigrad", "doctor", "--json"]
+
+    def rows() -> tuple[int, dict[str, tuple[str, str]]]:
+        done = subprocess.run(
+            command, cwd=tmp_path, env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60
+        )
+        assert done.stderr == ""
+        return done.returncode, {row["what"]: (row["state"], row["detail"]) for row in json.loads(done.stdout)}
+
+    code, found = rows()
+    assert code == 0
+    for what, state, told in (
+        ("dot", "absent", "pip install graphviz-pure"),
+        ("backend cupy", "absent", "pip install cupy-cuda13x"),
+        ("matplotlib", "absent", "not installed: pip install matplotlib (extra `train`)"),
+        ("graphviz", "ok", ""),
+        ("layers", "ok", " of minigrad-layers "),
+    ):
+        assert found[what][0] == state, found[what]
+        assert told in found[what][1]
+    layers = next(fresh.glob("lib/python*/site-packages/minigrad_layers-*.dist-info"))
+    aside = layers.rename(tmp_path / layers.name)
+    try:
+        code, found = rows()
+        assert (code, found["layers"][0]) == (1, "broken")
+        assert "pip install -e . -e layers" in found["layers"][1]
+    finally:
+        aside.rename(layers)
 
 
 def test_without_the_layers_the_core_works_and_says_what_to_install(fresh: Path, tmp_path: Path) -> None:

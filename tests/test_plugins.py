@@ -43,11 +43,11 @@ def run(code: str, folder: Path, **environment: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def doctor(folder: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+def doctor(folder: Path, **environment: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     """The doctor's exit code and its rows, by what they are about."""
     done = subprocess.run(
         [sys.executable, "-m", "minigrad", "doctor", "--json"], cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
+        env=os.environ | {"PYTHONPATH": str(folder)} | environment,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
@@ -73,8 +73,10 @@ assert abs(x.grad.numpy()[0] - 5.43656365691809) <= 1e-12
         ("def broken(:", "", "SyntaxError"),
         ("import minigrad as mg\n@mg.register_layer\nclass Odd(mg.Module): pass\n", "", "DeclarationError"),
         ("", "bad_layers:nothing", "AttributeError"),
+        ("import sys\nsys.exit(3)", "", "SystemExit: 3"),
+        ("raise RuntimeError('one\\ntwo')", "", "RuntimeError: one"),
     ],
-    ids=["raises", "imports", "syntax", "declares", "names"],
+    ids=["raises", "imports", "syntax", "declares", "names", "leaves", "has much to say"],
 )
 def test_a_broken_plugin_warns_and_everything_else_works(code: str, target: str, cause: str, tmp_path: Path) -> None:
     install(tmp_path, "bad-layers", code, target)
@@ -90,7 +92,37 @@ def test_a_broken_plugin_warns_and_everything_else_works(code: str, target: str,
     assert plugin["state"] == "broken"
     assert "'bad-layers'" in plugin["detail"]
     assert cause in plugin["detail"]
+    assert "\n" not in plugin["detail"]
     assert "1 of good-layers 1.0" in rows["layers"][0]["detail"]
+
+
+def test_a_backend_that_leaves_python_is_broken_too(tmp_path: Path) -> None:
+    install(tmp_path, "bad-arrays", "import sys\nsys.exit(3)")
+    info = tmp_path / "bad_arrays-1.0.dist-info/entry_points.txt"
+    info.write_text("[minigrad.backends]\nbad = bad_arrays:Backend\n")
+    code, rows = doctor(tmp_path)
+    assert code == 1
+    assert rows["backend bad"][0]["state"] == "broken"
+    assert "(bad-arrays) cannot be loaded: SystemExit: 3" in rows["backend bad"][0]["detail"]
+
+
+@pytest.mark.parametrize("off", ["off", " OFF"])
+def test_plugins_that_are_turned_off_are_no_fault(off: str, tmp_path: Path) -> None:
+    install(tmp_path, "bad-layers", "raise ValueError")
+    code, rows = doctor(tmp_path, MINIGRAD_PLUGINS=off)
+    assert "plugin" not in rows
+    assert (code, rows["layers"][0]["state"]) == (0, "absent")
+    assert "MINIGRAD_PLUGINS=off" in rows["layers"][0]["detail"]
+    told = "import minigrad as mg\ntry: mg.layer('Linear', 2, 3)\nexcept mg.errors.UnknownLayerError as e: print(e)"
+    assert "MINIGRAD_PLUGINS=off keeps plugins from being loaded" in run(told, tmp_path, MINIGRAD_PLUGINS=off)[0]
+
+
+def test_the_doctor_tells_how_to_get_the_same_bits(tmp_path: Path) -> None:
+    """R1: the number of BLAS threads is what may change the last digits from one machine to another."""
+    for threads, told in (("1", False), ("2", True)):
+        _, rows = doctor(tmp_path, OPENBLAS_NUM_THREADS=threads)
+        assert ("for the same bits, OPENBLAS_NUM_THREADS=1" in rows["blas"][0]["detail"]) is told
+        assert f"OPENBLAS_NUM_THREADS={threads}" in rows["blas"][0]["detail"]
 
 
 def test_two_plugins_of_one_name_are_both_named_and_the_core_works(tmp_path: Path) -> None:

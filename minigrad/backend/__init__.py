@@ -7,7 +7,6 @@ third party's through the entry-point group `minigrad.backends`, which is read o
 
 from __future__ import annotations
 
-import os
 import threading
 from importlib import import_module
 from typing import Any
@@ -23,6 +22,7 @@ from minigrad.errors import (
     PluginError,
     UnknownArrayError,
 )
+from minigrad.registry import plugins_off
 
 __all__ = [
     "BACKENDS",
@@ -158,7 +158,7 @@ def _late(array: object) -> Backend:
 
 
 def _entry_points() -> Any:
-    if os.environ.get("MINIGRAD_PLUGINS") == "off":
+    if plugins_off():
         return ()
     from importlib.metadata import entry_points  # costs 20 ms, and most programs never get here
 
@@ -178,7 +178,7 @@ def _from_plugin(name: str) -> Backend:
         backend = loaded if isinstance(loaded, Backend) else loaded()
     except BackendUnavailable:
         raise  # the plugin's own words
-    except Exception as problem:  # a stranger's module may raise anything
+    except (Exception, SystemExit) as problem:  # a stranger's module may raise anything
         told = f"{type(problem).__name__}: {problem}"
         raise BackendUnavailable(f"backend {name!r} of the plugin {where} cannot be loaded: {told}") from problem
     if not isinstance(backend, Backend) or backend.name != name:

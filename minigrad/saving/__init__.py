@@ -27,7 +27,7 @@ def save(path: str | os.PathLike[str], *, model: Any = None, optimizer: Any = No
     """Write a checkpoint: the model's parameters, buffers and random streams, the optimiser's state, and `json_extra`.
 
     Atomic: at every moment the file is the old one or the new one, whole; an error leaves the old one. The model's
-    tensors have their dotted names, so any reader of safetensors finds them.
+    tensors have their dotted names, so any reader of safetensors finds them; the optimiser's have a slash in theirs.
 
     Args:
         path: by custom with the suffix ".safetensors".
