@@ -20,7 +20,7 @@ from minigrad.ops.composite import log_softmax, relu
 from minigrad.ops.creation import arange
 from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, log1p
-from minigrad.ops.reduce import mean
+from minigrad.ops.reduce import mean, narrowed, widened
 from minigrad.ops.shape import permute_dims
 
 __all__ = [
@@ -209,8 +209,9 @@ def cosine(prediction: Operand, target: Operand, *, eps: float = 1e-8, reduction
     if not p.shape:
         raise ShapeError("cosine: a number has no direction; prediction needs at least one axis")
     least = number(eps, "eps", "cosine") ** 2
-    lengths = [sqrt(maximum(sum(v * v, axis=-1), least)) for v in (p, t)]
-    return _reduce(1.0 - sum(p * t, axis=-1) / (lengths[0] * lengths[1]), reduction)
+    wide = [widened(v) for v in (p, t)]  # the square of a float16 overflows soon, and that of eps is 0
+    a, b = (v / sqrt(maximum(sum(v * v, axis=-1, keepdims=True), least)) for v in wide)
+    return _reduce(narrowed(1.0 - sum(a * b, axis=-1), p), reduction)
 
 
 # ---- losses that take labels
@@ -258,8 +259,11 @@ def _picked(
     counted = logical_not(ignored)
     losses = keep(losses, counted)
     if reduction == "mean":
-        ones = astype(counted, log_p.dtype) if per_label is None else keep(per_label, counted)
-        return sum(losses) / sum(ones)
+        if not m:
+            raise ShapeError("target: there are no labels, and the mean of nothing is not defined; skip empty batches")
+        wide = widened(losses)  # float16 cannot count so far
+        ones = astype(counted, wide.dtype) if per_label is None else widened(keep(per_label, counted))
+        return narrowed(sum(wide) / sum(ones), losses)
     return _reduce(losses, reduction)
 
 
@@ -320,7 +324,7 @@ def cross_entropy(
         weight: one for each class; "mean" then divides by the sum of the weights of the labels.
         ignore_index: a label that counts for nothing (with integer labels).
         label_smoothing: this part of every target, from 0 to 1, is spread evenly over the classes.
-        reduction: "mean" is over the examples.
+        reduction: "mean" is over the examples that count; NaN where no label does.
 
     Raises:
         BoundsError: a label that is no class.

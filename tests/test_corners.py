@@ -64,3 +64,64 @@ def test_small_values_of_the_logistic_function(dtype: str) -> None:
         assert np.max(np.abs(y.numpy() - expected) / expected) <= 4 * np.finfo(dtype).eps
     ends = mg.sigmoid(mg.tensor([-INF, -1e4, 1e4, INF], dtype=dtype))
     np.testing.assert_array_equal(ends.numpy(), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("order", [-2, -1, 0, 0.5, 1, 1.2, 2, 3, INF, -INF])
+def test_norms_of_vectors_with_zeros(order: float) -> None:
+    """A zero has no say in the derivatives, first or second; they were 0 times inf for orders under 1."""
+    for v in ([0.0, 3.0, -4.0], [0.0, 0.0, 0.0]):
+        x = mg.tensor(v, requires_grad=True)
+        y = mg.linalg.norm(x, ord=order)
+        with np.errstate(divide="ignore"):
+            assert y.item() == pytest.approx(np.linalg.norm(v, order), rel=1e-15)
+        if not y.requires_grad:  # how many are not 0
+            continue
+        (g,) = mg.gradients(y, [x], create_graph=True)
+        assert g is not None
+        (h,) = mg.gradients(g[1:].sum(), [x])
+        assert h is not None
+        ties = order == -INF and any(v)
+        assert g.numpy()[0] == 0 or ties
+        assert np.isfinite(g.numpy()).all()
+        assert np.isfinite(h.numpy()).all()
+
+
+def test_cosine_of_half_precision() -> None:
+    x = mg.tensor([[300.0, 400.0], [0.0, 0.0], [1e-3, 0.0]], dtype="float16", requires_grad=True)
+    y = mg.losses.cosine(x, [[3.0, 4.0], [1.0, 1.0], [0.0, 1.0]], reduction="none")
+    assert y.dtype == "float16"
+    np.testing.assert_allclose(y.numpy(), [0, 1, 1], atol=1e-3)
+
+
+def test_cross_entropy_of_more_half_precision_labels_than_float16_counts() -> None:
+    x = mg.zeros((70000, 2), dtype="float16")
+    labels = np.zeros(70000, np.int64)
+    for weight in (None, [1.0, 1.0]):
+        loss = mg.losses.cross_entropy(x, labels, weight=weight)
+        assert loss.dtype == "float16"
+        assert loss.item() == pytest.approx(math.log(2), rel=1e-3)
+
+
+def test_the_mean_loss_of_no_labels_is_refused() -> None:
+    x, labels = mg.zeros((0, 3)), np.zeros(0, np.int64)
+    with pytest.raises(mg.errors.ShapeError, match="no labels"):
+        mg.losses.cross_entropy(x, labels)
+    assert mg.losses.cross_entropy(x, labels, reduction="sum").item() == 0
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_of_half_precision_on_the_left(approximate: str) -> None:
+    x = -np.linspace(0, 4, 100).astype("float16")
+    y = mg.gelu(mg.tensor(x), approximate)
+    expected = mg.gelu(mg.tensor(x, dtype="float64"), approximate).numpy()
+    assert y.dtype == "float16"
+    assert np.max(np.abs(y.numpy() - expected) / np.maximum(np.abs(expected), 1e-4)) <= 1e-2  # it was 1
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [("float16", 0, 1), ("float16", 1, 2), ("float32", 1, 2)])
+def test_uniform_numbers_stay_below_the_bound(dtype: str, low: float, high: float) -> None:
+    """Rounded up, one in 2**12 of float16, and one in 2**25 from 1 to 2 of float32, was the bound itself."""
+    for call in range(4):
+        u = mg.random.uniform(1 << 22, low, high, dtype=dtype, generator=mg.random.Generator(1, call=call))
+        assert low <= u.min().item()
+        assert u.max().item() < high

@@ -51,6 +51,6 @@ def test_four_ways_to_write_relu() -> None:
 
 
 def test_another_convention_is_found() -> None:
-    (kink,) = (k for k in TABLE if k.name == "maximum")
+    kink = next(k for k in TABLE if k.name == "maximum")
     with with_rule(OPS["maximum"], 0, lambda g, a, b: mg.keep(g, a >= b)):
         assert not as_documented(kink, "float64")

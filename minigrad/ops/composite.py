@@ -94,7 +94,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over `axis`, shifted so that nothing overflows.
 
-    inf where an element is inf. Where all elements are -inf the result is -inf and its derivative NaN.
+    inf where an element is inf, with derivative 0. Where all elements are -inf the result is -inf, its derivative NaN.
 
     Example:
         >>> import minigrad as mg
@@ -175,7 +175,9 @@ def norm(x: Operand, axis: Axis = None, keepdims: bool = False, *, ord: float = 
     elif math.isinf(ord):
         y = (max_ if ord > 0 else min_)(size, axes=axes, keepdims=keepdims)
     else:
-        powers = sum_(power(size, float(ord)), axes=axes, keepdims=keepdims)
+        there = not_equal(size, 0)  # at 0 a power may have a pole, or its derivative one
+        powers = where(there, power(where(there, size, 1.0), float(ord)), 0.0 if ord > 0 else math.inf)
+        powers = sum_(powers, axes=axes, keepdims=keepdims)
         zero = powers <= 0
         y = where(zero, 0.0, power(where(zero, 1.0, powers), 1.0 / ord))
     return narrowed(y, x)

@@ -311,7 +311,7 @@ def where(xp: Any, condition: Operand, a: Operand, b: Operand) -> Any:
     c="{a} > {b} || {a} != {a} ? {a} : {b}",
 )
 def maximum(xp: Any, a: Operand, b: Operand) -> Any:
-    """The larger of a and b, elementwise; where they are equal, each gets half of the gradient."""
+    """The larger of a and b, elementwise, or NaN; where they are equal, each gets half of the gradient."""
     return xp.maximum(a, b)
 
 
@@ -323,21 +323,21 @@ def maximum(xp: Any, a: Operand, b: Operand) -> Any:
     c="{a} < {b} || {a} != {a} ? {a} : {b}",
 )
 def minimum(xp: Any, a: Operand, b: Operand) -> Any:
-    """The smaller of a and b, elementwise; where they are equal, each gets half of the gradient."""
+    """The smaller of a and b, elementwise, or NaN; where they are equal, each gets half of the gradient."""
     return xp.minimum(a, b)
 
 
 @primitive(
     lambda g, x, low, high: keep(keep(g, x > low), x < high),
-    lambda g, x, low: keep(g, x < low),
-    lambda g, x, high: keep(g, x > high),
+    lambda g, x, low, high: keep(keep(g, x < low), low <= high),
+    lambda g, x, low, high: keep(g, logical_or(x > high, low > high)),
     show=fn("clip"),
     samples=(apart, lambda rng, shape: between(rng, shape) - 1.04, lambda rng, shape: between(rng, shape) + 1.04),
-    c="{x} < {low} ? {low} : {x} > {high} ? {high} : {x}",
+    c="({x} < {low} ? {low} : {x}) > {high} ? {high} : {x} < {low} ? {low} : {x}",
     name="clip",
 )
 def clip_(xp: Any, x: Operand, low: Operand, high: Operand) -> Any:
-    """x held between low and high."""
+    """x held between low and high; high where they are crossed."""
     return xp.clip(x, low, high)
 
 

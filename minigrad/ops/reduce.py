@@ -28,7 +28,7 @@ from minigrad.core import (
 from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
-from minigrad.ops.compare import equal, not_equal
+from minigrad.ops.compare import equal, isnan, logical_or, not_equal
 from minigrad.ops.elementwise import keep, sqrt, where
 
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
@@ -208,8 +208,8 @@ def std(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = F
 
 
 def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    """The cotangent of an extremum: to where it is attained, in equal parts."""
-    where_is = equal(x, spread(y, x.shape, axes))
+    """The cotangent of an extremum: to where it is attained, in equal parts; of NaN, to where that is."""
+    where_is = logical_or(equal(x, spread(y, x.shape, axes)), isnan(x))
     ties = sum_(astype(where_is, g.dtype), axes=axes, keepdims=keepdims)
     return keep(spread(g / ties, x.shape, axes), where_is)
 
@@ -250,7 +250,7 @@ def nonempty(x: Any, axis: Axis, op: str) -> tuple[int, ...]:
 
 @method("max")
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element over `axis`; elements that tie share the gradient evenly.
+    """The largest element over `axis`, NaN if there is one; elements that tie share the gradient evenly.
 
     Example:
         >>> import minigrad as mg
@@ -264,7 +264,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @method("min")
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over `axis`; elements that tie share the gradient evenly."""
+    """The smallest element over `axis`, NaN if there is one; elements that tie share the gradient evenly."""
     return min_(x, axes=nonempty(x, axis, "min"), keepdims=bool(keepdims))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, composite, primitive
+from minigrad.core import Operand, Tensor, astype, composite, primitive
 from minigrad.core.domains import reals
 from minigrad.errors import ArgumentError
 from minigrad.notation import fn
@@ -88,6 +90,8 @@ def gelu(x: Operand, approximate: str = "none") -> Tensor:
         >>> mg.gelu(mg.tensor([0.0, 1.0]))
         tensor([0.        , 0.84134475])
     """
+    if getattr(x, "dtype", None) == np.float16:  # 1 + erf loses there what little it is on the left
+        return astype(gelu(astype(x, "float32"), approximate), "float16")
     if approximate == "none":
         return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))  # type: ignore[no-any-return]
     if approximate == "tanh":

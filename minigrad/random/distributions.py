@@ -12,7 +12,7 @@ from minigrad.core import MODES, Operand, Tensor, dtype_of, integer, number, res
 from minigrad.core import integers as sizes
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.compare import greater_equal, less
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.elementwise import minimum, sqrt
 from minigrad.ops.functions import cos, log, sin
 from minigrad.ops.shape import concat, take_part
 from minigrad.random.streams import Generator, default
@@ -72,7 +72,8 @@ def uniform(
     """Evenly distributed numbers in [low, high).
 
     On [0, 1) they are the multiples (u32 >> 8) 2**-24 for float32 (rounded once more for float16) and (u64 >> 11)
-    2**-53 for float64, of the call's 32- or 64-bit words.
+    2**-53 for float64, of the call's 32- or 64-bit words. What rounding would bring up to `high`, if that is a number,
+    becomes the largest number below it.
 
     Example:
         >>> import minigrad as mg
@@ -82,9 +83,17 @@ def uniform(
     kind = _float(dtype)
     _operands("uniform", low=low, high=high)
     u = _unit(_shape(shape), kind, generator, device)
-    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1)):
-        u = u * (high - low) + low
-    return u if u.dtype == kind else u.astype(kind)
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if numbers and (low, high) == (0, 1) and u.dtype == kind:
+        return u
+    u = (u * (high - low) + low).astype(kind)
+    return minimum(u, _below(high, kind)) if numbers and low < high else u
+
+
+def _below(x: float, kind: np.dtype[Any]) -> float:
+    """The largest number of a dtype that is less than x."""
+    near = kind.type(x)
+    return float(near) if near < x else float(np.nextafter(near, kind.type(-math.inf)))
 
 
 def normal(
