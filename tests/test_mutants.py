@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from faults import engine
 from kinks import TABLE, as_documented
-from mutants import Fault, declared, faulty
+from mutants import Fault, compiled, declared, faulty, tree_of, variants
 from tables import FLAT, OPS, TRACKED, beside_numbers, points, with_rule
 
 import minigrad as mg
@@ -217,3 +218,16 @@ def test_every_fault_in_a_rule_is_found(name: str, nightly: bool) -> None:
     many = NIGHTLY if nightly else POINTS
     survivors = {f.text for f in faults if not found(op, f, FEW if f.text in known and not nightly else many)}
     assert sorted(survivors - known) == [], "mend the samples, the kinks or the rule, or say in EQUIVALENT why not"
+
+
+def test_every_fault_in_summing_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all rules share: the sum over the axes along which an input was repeated."""
+    right, survivors = engine.unbroadcast, []
+    for text, tree in variants(tree_of(right)):
+        monkeypatch.setattr(engine, "unbroadcast", compiled(tree, right, vars(engine)))
+        if not fails(orders(OPS["add"], POINTS)):
+            survivors.append(text)
+    assert sorted(survivors) == [  # the reshape that follows takes away what is kept
+        "g = sum_(g, axes=axes)",
+        "g = sum_(g, axes=axes, keepdims=True)",
+    ]

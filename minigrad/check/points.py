@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.check.report import CheckError, Report
 from minigrad.core import Tensor, gradients, tensor
 from minigrad.errors import ArgumentError
 
@@ -79,12 +80,22 @@ def pulled(level: Level, n: int) -> Level:
 
 
 def sweep(ys: Sequence[Tensor], xs: Sequence[Tensor], cotangents: Sequence[Any], graph: bool) -> list[Tensor]:
-    """The gradients of <ys, cotangents>; zeros where nothing depends on an x."""
+    """The gradients of <ys, cotangents>; zeros where nothing depends on an x.
+
+    Raises:
+        CheckError: a gradient that has not the shape of its x, or is on another device.
+    """
     totals = [(y, u) for y, u in zip(ys, cotangents, strict=True) if y.requires_grad]
     found: list[Tensor | None] = [None] * len(xs)
     for y, u in totals:
         parts = gradients(y, xs, cotangent=u, create_graph=graph, retain_graph=True, allow_unused=True)
         found = [b if a is None else a if b is None else a + b for a, b in zip(found, parts, strict=True)]
+    for k, (g, x) in enumerate(zip(found, xs, strict=True)):
+        if g is not None and (g.shape, g.device) != (x.shape, x.device):
+            raise CheckError(
+                f"the gradient of input {k} has shape {g.shape} on {g.device}, the input {x.shape} on {x.device}",
+                Report("shapes of gradients", k + 1, math.inf, 0.0),
+            )
     return [tensor(np.zeros(x.shape), device=x.device) if g is None else g for g, x in zip(found, xs, strict=True)]
 
 
