@@ -1,14 +1,17 @@
 """Rematerialization: keep what goes into a function, and compute its inside again when the backward sweep needs it.
 
 Chen, Xu, Zhang, Guestrin, "Training deep nets with sublinear memory cost", arXiv 1604.06174, 2016. The second run draws
-the same random numbers and leaves running statistics alone, and its result is compared with that of the first.
+the same random numbers, meets running statistics as the first one met them and leaves them as they are now. That it is
+the same run is not guessed from its result: a witness compares every operation and all that it takes from outside.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -18,8 +21,9 @@ from minigrad.core.dispatch import pick
 from minigrad.core.modes import Replay
 from minigrad.core.node import Leaf, next_id
 from minigrad.core.tensor import freeze
-from minigrad.errors import GraphError
+from minigrad.errors import ArgumentTypeError, GraphError
 from minigrad.notation import fn
+from minigrad.structures import leaves, mapped
 
 __all__ = ["remat"]
 
@@ -31,15 +35,16 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
     """`f` with its intermediate values dropped after the forward pass and computed again in the backward pass.
 
     Memory for time: a chain of k such blocks keeps k inputs in place of every value inside. Gradients of every order
-    are those of `f`; dropout draws the same mask the second time, and running statistics are updated once.
+    are those of `f`, with respect to its arguments and to all that it closes over; dropout draws the same mask the
+    second time, and running statistics are updated once.
 
     Args:
-        f: a function (or a module) of tensors that returns a Tensor or a tuple of them. What it closes over may be
-            tracked too.
+        f: a function (or a module) of tensors that returns a Tensor, or a tuple, list or dict of them.
 
     Raises:
-        GraphError: in the backward pass, when the second run gives another result, since something that `f` reads
-            was changed in between (a parameter by an optimiser step, a Python variable).
+        GraphError: in the backward pass, when something that `f` reads was changed in between, tracked or not: a
+            parameter by an optimiser step, a running statistic by another forward pass, an array, a Python variable,
+            `train()` to `eval()`. A function that sets something up in its first call must be called once before.
 
     Example:
         >>> import minigrad as mg
@@ -48,38 +53,37 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         >>> bool(mg.all(x.grad == mg.exp(mg.sin(x.detach())) * mg.cos(x.detach())))
         True
     """
+    if not callable(f):
+        raise ArgumentTypeError(f"remat: f is a {type(f).__name__}; give the function itself, mg.remat(f)(x)")
 
     @functools.wraps(f, updated=())
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         mode = MODES.get()
         if not mode.recording:
             return f(*args, **kwargs)
-        start, replay = next_id(), Replay(mode.replay)
-        with change(replay=replay):
+        start, replay, witness = next_id(), Replay(mode.replay), Witness()
+        kept = mapped(args, _as_now), {k: mapped(v, _as_now) for k, v in kwargs.items()}
+        with change(replay=replay, watchers=(*mode.watchers, witness)):
             out: Any = f(*args, **kwargs)
-        several = isinstance(out, tuple)
         outs = _tensors(out, f)
         outside = _outside([t._node for t in outs if t._node is not None], start)
         if not outside:
             return out  # type: ignore[no-any-return]
+        one = isinstance(out, Tensor)
         node: Node = object.__new__(Node)
-        arrays = tuple(t._data for t in outs)
-        node.id, node.op, node.parents, node.params = next_id(), SEVERAL if several else ONE, tuple(outside), None
-        kept = tuple(map(_as_now, args)), {k: _as_now(v) for k, v in kwargs.items()}
-        node.saved = (f, *kept, replay, arrays, _versions(outside, *kept))
-        node.shape = tuple(a.shape for a in arrays) if several else arrays[0].shape
-        node.dtype = tuple(a.dtype for a in arrays) if several else arrays[0].dtype
-        if not several:
-            return box(arrays[0], node)  # type: ignore[return-value]
-        made = [
-            pick(node, k, a) if t._node is not None else t for k, (a, t) in enumerate(zip(arrays, outs, strict=True))
-        ]
-        return tuple(made)  # type: ignore[return-value]
+        node.id, node.op, node.parents, node.params = next_id(), ONE if one else SEVERAL, tuple(outside), None
+        node.saved = (f, *kept, replay, witness.seen, {"device": mode.device, "nested": mode.nested})
+        node.shape, node.dtype = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
+        if one:
+            node.shape, node.dtype = node.shape[0], node.dtype[0]
+            return box(outs[0]._data, node)  # type: ignore[return-value]
+        made = iter([pick(node, k, t._data) if t._node is not None else t for k, t in enumerate(outs)])
+        return mapped(out, lambda t, _: next(made))  # type: ignore[no-any-return]
 
     return call
 
 
-def _as_now(value: Any) -> Any:
+def _as_now(value: Any, where: str) -> Any:
     """An argument as it is in the first run: a plain array may be written later, a leaf may stand for another one."""
     if type(value) in BOXES:
         twin: Tensor = object.__new__(type(value))
@@ -90,29 +94,25 @@ def _as_now(value: Any) -> Any:
     return value
 
 
-def _versions(outside: Iterable[Node], args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[int, ...]:
-    """How often each leaf that the function closed over was rebound. Its result need not show that it was, where a
-    factor is 0 for instance, but its gradient would be wrong.
-    """
-    given = {a._node for a in (*args, *kwargs.values()) if isinstance(a, Tensor)}
-    return tuple(n.version for n in outside if isinstance(n, Leaf) and n not in given)
-
-
-def _tensors(out: Any, f: Any) -> tuple[Tensor, ...]:
-    outs = out if isinstance(out, tuple) else (out,)
+def _tensors(out: Any, f: Any) -> list[Tensor]:
+    outs = list(leaves(out))
     for t in outs:
         if not isinstance(t, Tensor):
             name = getattr(f, "__name__", type(f).__name__)
-            raise TypeError(f"remat: {name} must return a Tensor or a tuple of them, it returned {type(t).__name__}")
+            raise ArgumentTypeError(
+                f"remat: {name} must return a Tensor, or a tuple, list or dict of them; there is a {type(t).__name__}"
+            )
     return outs
 
 
 def _outside(roots: list[Node], start: int) -> list[Node]:
-    """The nodes from before `start` that the roots reach directly: what the function took from around it."""
+    """The nodes that the roots reach directly and the function did not make: what it took from around it, and leaves
+    that it made to stay, such as the parameters of a module that sets itself up in its first call.
+    """
     seen, stack, found = set(roots), list(roots), []
     while stack:
         node = stack.pop()
-        if node.id < start:
+        if node.id < start or isinstance(node, Leaf):
             found.append(node)
             continue
         for parent in node.parents:
@@ -122,18 +122,123 @@ def _outside(roots: list[Node], start: int) -> list[Node]:
     return sorted(found, key=lambda n: n.id)
 
 
+class Witness:
+    """Watches a run: every operation, with its parameters and what it worked on, in order.
+
+    An operand is a result of this run, named by its number, or comes from outside and is kept: a tensor's array (which
+    is frozen), a copy of any other array, a number. Given what another run saw, it says where this one departs from it.
+    """
+
+    def __init__(self, before: list[Any] | None = None) -> None:
+        self.seen: list[Any] = []
+        self.departs = ""
+        self._before, self._flags = before, list[Any]()
+        self._made: dict[
+            int, tuple[Any, tuple[int, int]]
+        ] = {}  # by id of the box, which may be taken again: hence the reference
+        self._count = 0
+
+    def forward(self, op: Any, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
+        if not self.departs:
+            given = args[:1] if op.name == "random_bits" else args  # their counter is of the replay's making
+            entry = op, params, [self._source(a) for a in given]
+            if self._before is None:
+                self.seen.append(entry)
+            else:
+                self._compare(entry)
+        self._count += 1
+        if type(out) is Tensor:
+            self._made[id(out)] = ref(out), (self._count, 0)  # a pair, so that it is never taken for a number
+            return
+        for k, t in enumerate(out):
+            self._made[id(t)] = ref(t), (self._count, k)
+
+    def _source(self, value: Any) -> Any:
+        if type(value) in BOXES:
+            known = self._made.get(id(value))
+            return known[1] if known is not None and known[0]() is value else value._data
+        if type(value) in BACKENDS and not isinstance(value, np.generic) and self._before is None:
+            return freeze(backend_of(value).copy(value))
+        return value
+
+    def _compare(self, entry: Any) -> None:
+        assert self._before is not None
+        at, (op, params, sources) = len(self.seen), entry
+        self.seen.append(None)
+        if at >= len(self._before):
+            self.departs = f"there is one more {op.name!r}"
+            return
+        op_, params_, sources_ = self._before[at]
+        if op is not op_:
+            self.departs = f"{op.name!r} ran in the place of {op_.name!r}"
+        elif params != params_ and repr(params) != repr(params_):  # NaN is not equal to itself
+            self.departs = f"{op.name!r} had the parameters {params} in the place of {params_}"
+        elif len(sources) != len(sources_) or not all(map(self._same, sources, sources_)):
+            self.departs = f"{op.name!r} worked on something else"
+
+    def _same(self, a: Any, b: Any) -> bool:
+        if a is b:
+            return True
+        if type(a) is not type(b) or isinstance(a, (tuple, int, float, np.generic)) or a is None:
+            return type(a) is type(b) and bool(a == b or (a != a and b != b))
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if type(a) not in BACKENDS:  # recorded without values
+            return True
+        same = backend_of(a).xp.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        if type(a) is np.ndarray:
+            return bool(same)
+        self._flags.append(same)  # asked for together, at the end: each answer is a copy to the host
+        return True
+
+    def verdict(self) -> str:
+        """Where this run departs from the one before, or "": for when it has come to its end."""
+        if not self.departs and self._before is not None and len(self.seen) < len(self._before):
+            self.departs = f"there is no {self._before[len(self.seen)][0].name!r} any more"
+        if not self.departs and self._flags and not bool(functools.reduce(lambda a, b: a & b, self._flags)):
+            self.departs = "an operation worked on something else"
+        return self.departs
+
+    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None: ...
+    def update(self, target: Any, value: Any) -> None: ...
+    def label(self, tensor: Any, name: str) -> None: ...
+    def enter(self, kind: str, name: str, subject: Any) -> None: ...
+    def leave(self) -> None: ...
+
+
+def _again(f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], modes: dict[str, Any]) -> list[Tensor]:
+    """The results of the second run, whose graph they hold."""
+    again, witness = replay.again(), Witness(before)
+    with _turns:
+        now = [(t, t._data) for t, _ in replay.state.values()]
+        for t, array in replay.state.values():
+            t._data = array
+        try:
+            with change(recording=True, replay=again, watchers=(*MODES.get().watchers, witness), **modes):
+                outs = _tensors(f(*args, **kwargs), f)
+        except Exception as error:
+            error.add_note("in remat, which ran the function again for its backward pass")
+            raise
+        finally:
+            for t, array in (*again.state.values(), *now):
+                t._data = array
+    where = witness.verdict()
+    if where:
+        raise GraphError(
+            f"remat: run again, the function gave another result, so its gradient would be wrong: {where}. Something "
+            "that it reads was changed between forward and backward (an optimiser step? a variable?): call backward "
+            "first; or it sets something up in its first call: call it once before"
+        )
+    return outs
+
+
+_turns = threading.RLock()  # one at a time lets state stand for what it was
+
+
 def _pull(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
     """Run the function again, recording this time, and sweep through it."""
     assert node.saved is not None
-    f, args, kwargs, replay, arrays, versions = node.saved
-    with change(recording=True, replay=replay.again()):
-        outs = _tensors(f(*args, **kwargs), f)
-    same = _versions(node.parents, args, kwargs) == versions
-    if not (same and all(_same(t._data, before) for t, before in zip(outs, arrays, strict=True))):
-        raise GraphError(
-            "remat: running the function again gave another result, so its gradient would be wrong; something that "
-            "it reads was changed between forward and backward (an optimiser step? a variable?): call backward first"
-        )
+    outs = _again(*node.saved)
     targets = frozenset(node.parents)
     for t, gt in zip(outs, g if node.op is SEVERAL else (g,), strict=True):
         if t._node is None or gt is None:
@@ -142,12 +247,6 @@ def _pull(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
             found = sweep(t._node, gt, targets, lift=lift, free=False, ends=True)
         for parent, gx in found.items():
             grads[parent] = grads[parent] + gx if parent in grads else gx
-
-
-def _same(a: Any, b: Any) -> bool:
-    if type(a) not in BACKENDS:  # recorded without values
-        return True
-    return bool(a.shape == b.shape and a.dtype == b.dtype and backend_of(a).xp.array_equal(a, b, equal_nan=True))
 
 
 def _operation(outputs: int) -> Primitive:

@@ -32,6 +32,7 @@ ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
     ("structures", "evaluation", "autodiff"),
+    ("structures", "recompute"),
     ("doctor", "cli", "__main__"),
     tuple(
         f"ops.{name}"

@@ -40,6 +40,144 @@ def test_what_it_closes_over_gets_its_gradient() -> None:
     np.testing.assert_allclose(x.grad.numpy(), again[1].grad.numpy(), rtol=1e-15)
 
 
+class Scaled(mg.Module):
+    """Parameters, a running statistic that its result depends on, and dropout, in float64."""
+
+    def __init__(self) -> None:
+        self.inner = Sequential(Linear(3, 4).astype("float64"), Dropout(0.4))
+        self.scale = mg.Parameter(mg.tensor([0.5, -1.0, 2.0, 1.5]))
+        self.size = mg.Buffer(mg.tensor(1.0))
+
+    def forward(self, x: Any) -> Any:
+        y = mg.tanh(self.inner(x) * self.scale)
+        with mg.no_grad():
+            self.size.assign(0.5 * self.size + mg.abs(y).mean())
+        return y * y * self.size  # read after it was updated, as spectral normalization does
+
+
+def closed_over(remat: bool, order: int) -> list[Any]:
+    """Gradients with respect to an argument, tensors and a module closed over, and the state that is left."""
+    mg.random.seed(1)
+    m = Scaled().to(mg.tensor(0.0).device)
+    w, x = (mg.tensor(v, requires_grad=True) for v in ([[1.0, -0.5, 0.3], [0.2, 0.7, -1.1]], [[0.5], [0.7]]))
+    h, c = mg.sin(w) * w, mg.tensor([0.3, 0.1, -0.2])  # an intermediate value, and what nobody tracks
+
+    def f(d: Any) -> Any:
+        return m(d["x"] * h + c).sum() * w.sum() + m(h).sum()
+
+    block = mg.remat(f) if remat else f
+    y = block({"x": x, "n": None})  # type: ignore[no-untyped-call]
+    xs = [x, w, *m.parameters()]
+    for k in range(order):
+        found = mg.gradients(y, xs, create_graph=k < order - 1)
+        y = sum(((g * g).sum() for g in found if g is not None), mg.tensor(0.0))
+    return [g.numpy() for g in found if g is not None] + [m.size.numpy(), np.array(m.inner[1].generator.state)]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_gradients_of_what_it_closes_over_are_those_of_the_function_to_every_order(order: int) -> None:
+    plain, again = closed_over(False, order), closed_over(True, order)
+    assert len(plain) == len(again) == 7
+    for a, b in zip(plain, again, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
+
+
+class Box:
+    """Things that a function can close over, and how each may change in between."""
+
+    def __init__(self) -> None:
+        self.tensor = mg.tensor([2.0, 3.0])
+        self.buffer = mg.Buffer(mg.tensor([2.0, 3.0]))
+        self.leaf = mg.tensor([2.0, 3.0], requires_grad=True)
+        self.array = np.array([2.0, 3.0])
+        self.number, self.flag, self.inside = 2.0, True, {"t": mg.tensor([2.0, 3.0])}
+
+    def changed(self, name: str) -> None:
+        if name == "array":
+            self.array[0] = 7.0
+        elif name in ("buffer", "leaf"):
+            getattr(self, name).data = np.array([7.0, 3.0])
+        elif name == "inside":
+            self.inside["t"] = mg.tensor([7.0, 3.0])
+        else:
+            setattr(self, name, {"tensor": mg.tensor([7.0, 3.0]), "number": 7.0, "flag": False}[name])
+
+
+READS: dict[str, Any] = {
+    "tensor": lambda b, x: x + b.tensor, "buffer": lambda b, x: x + b.buffer * 1.0, "leaf": lambda b, x: x + b.leaf,
+    "array": lambda b, x: x * b.array, "number": lambda b, x: x * b.number, "inside": lambda b, x: x - b.inside["t"],
+    "flag": lambda b, x: mg.sin(x) if b.flag else mg.cos(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_change_of_what_it_reads_is_an_error_where_the_result_does_not_show_it(name: str) -> None:
+    """Times a zero that has a gradient: the result is 0 before and after, its gradient is not."""
+    if name == "array" and mg.tensor(0.0).device != "numpy":
+        pytest.skip("an array of the host beside tensors of a device")
+    b, zero, x = Box(), mg.tensor([0.0, 0.0], requires_grad=True), mg.tensor([1.0, 2.0], requires_grad=True)
+    f = mg.remat(lambda x: zero * READS[name](b, x))
+    f(x).sum().backward()  # unchanged: fine
+    y = f(x).sum()
+    b.changed(name)
+    with pytest.raises(
+        mg.errors.GraphError, match=r"remat: run again, the function gave another result.*call backward"
+    ):
+        y.backward()
+
+
+def test_state_is_met_as_it_was_and_left_as_it_is() -> None:
+    m = Scaled().to(mg.tensor(0.0).device)
+    x = mg.tensor([[1.0, 2.0, 3.0]])
+    y = mg.remat(m)(x)
+    first = m.size.item()
+    m(x)  # another forward pass before the backward one
+    second = m.size.item()
+    y.sum().backward()
+    assert first != second == m.size.item()
+    failing = Scaled().to(mg.tensor(0.0).device)
+    y = mg.remat(failing)(x)
+    size, failing.inner = failing.size.item(), None  # type: ignore[assignment]  # the second run fails
+    with pytest.raises(TypeError) as caught:
+        y.sum().backward()
+    assert "in remat, which ran the function again" in "".join(caught.value.__notes__)
+    assert failing.size.item() == size
+
+
+def test_one_in_another_and_results_in_a_dict() -> None:
+    w = mg.tensor([0.5, 2.0], requires_grad=True)
+
+    def inner(x: Any) -> Any:
+        return mg.sin(x * w) * mg.random.uniform(2, dtype="float64")
+
+    def outer(x: Any, nested: bool) -> Any:
+        h = (mg.remat(inner) if nested else inner)(x)
+        return {"a": mg.exp(h), "n": None, "b": (h * x, [h])}
+
+    found = []
+    for block, nested in ((outer, False), (mg.remat(outer), True)):
+        mg.random.seed(4)
+        x = mg.tensor([0.3, 0.4], requires_grad=True)
+        out = block(x, nested)
+        assert (out["n"], type(out["b"])) == (None, tuple)
+        total = (out["a"] * out["b"][0] + out["b"][1][0]).sum()
+        found.append([g.numpy() for g in mg.gradients(total, [x, w]) if g is not None])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-13)
+
+
+def test_a_gradient_inside_of_it_is_the_same_in_the_second_run() -> None:
+    m = Linear(2, 1).astype("float64").to(mg.tensor(0.0).device)
+
+    def penalty(x: Any) -> Any:
+        g = mg.grad(lambda m: (m(x) ** 2).sum())(m)
+        return (g["weight"] ** 2).sum()
+
+    x, results = mg.tensor([[1.0, 2.0]], requires_grad=True), []
+    for f in (penalty, mg.remat(penalty)):
+        results.append(mg.grad(lambda m, f=f: f(x) * x.sum())(m)["weight"].numpy())
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-13)
+
+
 def test_several_results_of_which_some_are_used() -> None:
     def two(x: Any) -> Any:
         return mg.sin(x), mg.cos(x)

@@ -18,7 +18,7 @@ from minigrad import notation
 from minigrad.backend import BACKENDS, get_backend
 from minigrad.core.arguments import short
 from minigrad.core.faults import bind_extra, explain, filled, input_name, mixed
-from minigrad.core.modes import MODES
+from minigrad.core.modes import MODES, Modes
 from minigrad.core.node import Node, next_id
 from minigrad.core.primitive import Aval, Primitive, Pull
 from minigrad.core.tensor import BOXES, Tensor, box, freeze
@@ -73,8 +73,10 @@ def _unary(op: Primitive) -> Callable[..., Any]:
         a = x._data if boxed else x
         kernel = kernels.get(type(a)) or find_kernel(type(a))
         mode = modes()
-        if kernel is None or (boxed and mode.watched):
+        if kernel is None:
             return apply(op, (x,), params)
+        if boxed and mode.watched:
+            return _observed(op, call, mode, (x,), params)
         if len(params) != len(defaults):
             params = filled(op, params)
         try:
@@ -145,8 +147,10 @@ def _binary(op: Primitive) -> Callable[..., Any]:
                 explain(error, op, (a, b), {})
                 raise
         mode = modes()
-        if kernel is None or mode.watched:
+        if kernel is None:
             return apply(op, (a, b), {})
+        if mode.watched:
+            return _observed(op, call, mode, (a, b), {})
         try:
             y = kernel(x, z)
         except Exception as error:
@@ -177,6 +181,21 @@ def _binary(op: Primitive) -> Callable[..., Any]:
         return out
 
     return call
+
+
+def _observed(
+    op: Primitive, call: Callable[..., Any], mode: Modes, args: tuple[Any, ...], params: dict[str, Any]
+) -> Any:
+    """A call that somebody watches: run as if nobody did, then told."""
+    MODES.set(mode.unwatched)
+    try:
+        out = call(*args, **params)
+    finally:
+        MODES.set(mode)
+    params = op.defaults | params if op.defaults else params
+    for watcher in mode.watchers:
+        watcher.forward(op, args, params, out)
+    return out
 
 
 def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:

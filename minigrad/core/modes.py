@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from minigrad.backend import get_backend
+from minigrad.errors import GraphError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,15 +44,17 @@ class Watcher(Protocol):
 class Replay:
     """What must not happen twice when a computation runs again: which numbers its random streams gave out.
 
-    The first time, `number` passes on what a stream gives and notes it; after `again` it answers from the notes, and
-    state (running statistics, parameters) is not rebound.
+    The first time, `number` passes on what a stream gives and notes it, and `rebound` notes what state (running
+    statistics, parameters) was before; after `again` numbers come from the notes, and whoever runs the computation
+    again lets the state stand for what it was then, and for what it is now afterwards.
     """
 
-    __slots__ = ("_around", "_at", "_numbers")
+    __slots__ = ("_around", "_at", "_numbers", "state")
 
     def __init__(self, around: Replay | None = None) -> None:
         self._around, self._at = around, -1
         self._numbers: list[int] = []
+        self.state: dict[int, tuple[Any, Any]] = {}  # by id: what was rebound, and its array before that
 
     def again(self) -> Replay:
         """The same numbers once more."""
@@ -70,7 +73,15 @@ class Replay:
             self._numbers.append(self._around.number(take) if self._around is not None else take())
             return self._numbers[-1]
         self._at += 1
+        if self._at > len(self._numbers):
+            raise GraphError("remat: run again, the function draws more random numbers than the first time")
         return self._numbers[self._at - 1]
+
+    def rebound(self, target: Any) -> None:
+        """`target` is about to stand for another array."""
+        self.state.setdefault(id(target), (target, target._data))
+        if self._around is not None:
+            self._around.rebound(target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +95,11 @@ class Modes:
     replay: Replay | None = None
     outer: Modes | None = None  # what was in force before, to go back to
     watched: bool = field(init=False, default=False)
+    unwatched: Modes = field(init=False)  # the same without watchers
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watched", bool(self.watchers))
+        object.__setattr__(self, "unwatched", replace(self, watchers=()) if self.watchers else None)
 
 
 MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())  # noqa: B039  (Modes is immutable)

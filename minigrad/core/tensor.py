@@ -175,7 +175,7 @@ class Tensor(TensorMethods):
         return box(self._data, None)
 
     def named(self, label: str) -> Tensor:
-        """Give this value a label, for drawings and `Graph.routes`; returns the tensor itself."""
+        """Give this value a label, for drawings and `Graph.routes` (not with a leading underscore); returns itself."""
         self._name = label
         for watcher in MODES.get().watchers:
             watcher.label(self, label)
@@ -340,8 +340,11 @@ def leaf(array: Any) -> Leaf:
 def rebind(target: Tensor, array: Any) -> None:
     """Let a leaf stand for a new array, which from now on belongs to it; nodes that saved the old one keep it."""
     mode = MODES.get()
-    if mode.replay is not None and mode.replay.repeating:
-        return  # it was done when this computation ran first
+    if mode.replay is not None:
+        mode.replay.rebound(target)
+        if mode.replay.repeating:  # for the length of the second run; it was done for good in the first
+            target._data = freeze(array)
+            return
     target._data = freeze(array)
     if isinstance(target._node, Leaf):
         target._node.version += 1
