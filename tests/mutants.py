@@ -89,13 +89,21 @@ def compiled(tree: Tree, like: Any, space: dict[str, Any]) -> Any:
     return made
 
 
+def parts(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of the lambdas and comprehensions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from parts(constant)
+
+
 def helpers(function: Any) -> dict[str, Any]:
     """The plain functions of minigrad that a rule calls, by name, and those that they call."""
     found: dict[str, Any] = {}
     waiting = [function]
     while waiting:
         f = waiting.pop()
-        for name in f.__code__.co_names:
+        for name in (name for code in parts(f.__code__) for name in code.co_names):
             g = f.__globals__.get(name)
             plain = isinstance(g, FunctionType) and g.__module__.startswith("minigrad.") and g is not function
             if plain and not hasattr(g, "primitive") and getattr(mg, name, None) is not g and name not in found:

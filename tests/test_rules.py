@@ -9,25 +9,18 @@ from __future__ import annotations
 import dis
 import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 import pytest
+from mutants import parts
 from tables import OPS, TRACKED, beside_numbers, points, run
 
 import minigrad as mg
 
 Place = tuple[str, int, int, int, int]
-
-
-def parts(code: CodeType) -> Iterator[CodeType]:
-    """A function's code and that of the lambdas and comprehensions inside it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from parts(constant)
 
 
 def helpers(rule: FunctionType) -> set[FunctionType]:
