@@ -70,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     times = startup(IMPORTS, method) if not options.only or "import" in options.only else {}
     if times:
         show(report.startup_lines(times))
-    calls = ops.run(method, log) if not options.only or "ops" in options.only else []
+    wanted = method.device == "numpy" and (not options.only or "ops" in options.only)
+    calls = ops.run(method, log) if wanted else []
     if calls:
         show(ops.lines(calls))
     found = report.document(facts, blocks, times, calls)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.case import Target
@@ -110,7 +110,9 @@ def startup_lines(times: dict[str, list[float]]) -> list[str]:
     return lines
 
 
-def document(facts: dict[str, str], blocks: list[Block], times: dict[str, list[float]]) -> dict[str, Any]:
+def document(
+    facts: dict[str, str], blocks: list[Block], times: dict[str, list[float]], calls: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """Everything measured, round by round."""
     return {
         "machine": facts,
@@ -125,6 +127,7 @@ def document(facts: dict[str, str], blocks: list[Block], times: dict[str, list[f
             }
             for block in blocks
         ],
+        "ops": [*calls],
         "import_seconds": times,
     }
 
@@ -155,7 +158,12 @@ def changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
     """The median ratios of minigrad's columns in a document, by case, threads, BLAS and column."""
-    return {
+    calls = {
+        f"{row['op']}, {row['dtype']}, axis {row['axis']}": row["ratio_p50_p10_p90"]["minigrad"][0]
+        for row in found.get("ops", ())
+        if row["ratio_p50_p10_p90"]
+    }
+    return calls | {
         ", ".join(
             (block["case"], f"{block['threads']} thr", block["blas"], column["peer"], block.get("device", "numpy"))
         ): column["ratio_p50_p10_p90"][0]
