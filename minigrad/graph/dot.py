@@ -31,15 +31,19 @@ def draw(nodes: dict[str, Node], scopes: dict[str, Scope], view: View) -> graphv
     return _Drawing(nodes, scopes, view).dot()
 
 
-def grad_id(box: Box) -> str:
-    """The DOT name of a box's cotangent; no other name has a space in it."""
-    return f"{box.id} grad"
+def _grad(box: str) -> str:
+    """The DOT name of a box's cotangent; no box ends in " grad"."""
+    return f"{box} grad"
 
 
 class _Drawing:
     def __init__(self, nodes: dict[str, Node], scopes: dict[str, Scope], view: View) -> None:
         self.nodes, self.scopes, self.view, self.colours = nodes, scopes, view, view.colours
         self.picture: Picture = fold(nodes, scopes, view.depth)
+        self.far: dict[str, list[Line]] = {}
+        for line in self.picture.lines:
+            if line.far:
+                self.far.setdefault(line.target, []).append(line)
         self.sweeps = len({c.sweep for n in nodes.values() for c in n.cotangents})
         self.used: dict[str, None] = {}  # kinds in the picture, for the legend
         self.forward, self.back = view.passes != "backward", view.passes != "forward"
@@ -83,6 +87,8 @@ class _Drawing:
 
     def _fill(self, dot: Any, boxes: list[Box], clusters: list[Any]) -> None:
         for box in boxes:
+            for line in self.far.get(box.id, ()):
+                self._again(dot, line)
             if self.forward:
                 self._box(dot, box)
             if self.back and (box.reached or box.tracked_leaf):
@@ -98,7 +104,7 @@ class _Drawing:
 
         pair = graphviz.Digraph(graph_attr={"rank": "same"})
         pair.edge(
-            box.id, grad_id(box), style="dotted", dir="none", color=self.colours.faint, penwidth="0.8", weight="50"
+            box.id, _grad(box.id), style="dotted", dir="none", color=self.colours.faint, penwidth="0.8", weight="50"
         )
         dot.subgraph(pair)
 
@@ -114,16 +120,19 @@ class _Drawing:
 
     # ---- boxes
 
-    def _again(self, dot: Any, line: Line, back: bool) -> str:
-        """A small copy of a box that is used all over a large picture, beside one of its uses."""
+    def _again(self, dot: Any, line: Line) -> None:
+        """Small copies of a box that is used all over a large picture, and of its cotangent, beside one of its uses."""
         c, box = self.colours, self.picture.boxes[line.source]
-        name = self._scope_name(box) if box.scope else self._name(box.members[0])
-        there, text = f"{line.source} at {line.target}{' grad' * back}", f"∂ {name}" if back else name
-        dot.node(
-            there, table([font(text, 9.5, c.gradient if back else c.faint)]), style="rounded,dotted",
-            color=c.gradient if back else c.faint, tooltip="again: " + self._tooltip(box), margin="0.05,0.02",
-        )  # fmt: skip
-        return there
+        name, tip = self._scope_name(box) if box.scope else self._name(box.members[0]), self._tooltip(box)
+        for there, text, colour, shown in (
+            (line.start, name, c.faint, self.forward),
+            (_grad(line.start), f"∂ {name}", c.gradient, self.back and line.reached),
+        ):
+            if shown:
+                dot.node(
+                    there, table([font(text, 9.5, colour)]), style="rounded,dotted", color=colour,
+                    tooltip=f"again: {tip}", margin="0.05,0.02",
+                )  # fmt: skip
 
     def _box(self, dot: Any, box: Box) -> None:
         kind = box.scope.kind if box.scope else box.node.kind if box.node else ""
@@ -232,7 +241,7 @@ class _Drawing:
             rows += self._grad_rows(box.members[0], "")
         style = "rounded,filled" if box.reached else "rounded,filled,dashed"
         dot.node(
-            grad_id(box), table(rows), fillcolor=fill, color=border, style=style, tooltip="∂ " + self._tooltip(box)
+            _grad(box.id), table(rows), fillcolor=fill, color=border, style=style, tooltip="∂ " + self._tooltip(box)
         )
 
     def _met(self, box: Box) -> list[Node]:
@@ -278,7 +287,7 @@ class _Drawing:
         text = self._argument(line) if "formula" in self.view.show and line.node is not None else ""
         if text:
             attributes |= {"label": _text(text), "fontcolor": c.faint}
-        dot.edge(self._again(dot, line, back=False) if line.far else line.source, line.target, **attributes)
+        dot.edge(line.start, line.target, **attributes)
 
     def _argument(self, line: Line) -> str:
         """Which argument this is, where the formula calls it by the op's own name, and the local derivative."""
@@ -298,15 +307,14 @@ class _Drawing:
 
     def _backward_line(self, dot: Any, line: Line) -> None:
         """Drawn against its direction, so that the backward pass lies beside the forward one."""
-        c, boxes = self.colours, self.picture.boxes
+        c = self.colours
         attributes = {"dir": "back", "style": "dashed", "color": c.gradient, "fontcolor": c.gradient}
         if line.node is not None:
             describe(line.node, self.nodes)
             rule = line.node.rules[line.index] if line.node.rules else None
             if rule:
                 attributes["label"] = _text(rule)
-        source = self._again(dot, line, back=True) if line.far else grad_id(boxes[line.source])
-        dot.edge(source, grad_id(boxes[line.target]), **attributes)
+        dot.edge(_grad(line.start), _grad(line.target), **attributes)
 
     def _legend(self) -> str:
         c = self.colours

@@ -43,7 +43,12 @@ class Line:
     index: int = 0
     state: bool = False  # from a state to its update, which is no use of the value
     reached: bool = False  # a backward pass went along it
-    far: bool = False  # drawn from a copy of its source: one of many lines across a large picture
+    far: bool = False  # one of many lines across a large picture: it is drawn from a copy of its source
+
+    @property
+    def start(self) -> str:
+        """The name of what it is drawn from; no box has a space in its name."""
+        return f"{self.source} at {self.target}" if self.far else self.source
 
 
 @dataclass(slots=True)

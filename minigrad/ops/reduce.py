@@ -60,7 +60,7 @@ def _case(domain: Any) -> Any:
 
 @primitive(
     lambda g, x, axes: spread(2 * g, x.shape, axes) * x,
-    show=fn("sum_of_squares"),
+    show=notation.reduction("sum_of_squares"),
     samples=lambda rng: ((reals(rng, s := some_shape(rng)),), {"axes": some_axes(rng, len(s))}),
     kind="reduce",
     c="+",
@@ -134,7 +134,7 @@ def deviations(x: Operand, axis: Axis = None) -> Deviations:
     return Deviations(d, r, squares * (1.0 / n) - r * r, shift)
 
 
-@primitive(samples=_case(reals), kind="reduce", c="near_mean", name="near_mean")
+@primitive(show=notation.reduction("near_mean"), samples=_case(reals), kind="reduce", c="near_mean", name="near_mean")
 def near_mean_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool) -> Any:
     """The mean over `axes` in the dtype of x, or the first element where that lies within rounding of the mean."""
     n = builtins.max(math.prod(x.shape[i] for i in axes), 1)
@@ -268,7 +268,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return min_(x, axes=nonempty(x, axis, "min"), keepdims=bool(keepdims))
 
 
-@primitive(show=fn("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
+@primitive(show=notation.reduction("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
 def any_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether any element over `axes` is true."""
     return xp.asarray(x.any(axis=axes, keepdims=keepdims))
@@ -280,7 +280,7 @@ def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return any_(x, axes=normalize_axes(x, axis, "any"), keepdims=bool(keepdims))
 
 
-@primitive(show=fn("all"), samples=_case(booleans), kind="reduce", c="&&", name="all")
+@primitive(show=notation.reduction("all"), samples=_case(booleans), kind="reduce", c="&&", name="all")
 def all_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether all elements over `axes` are true."""
     return xp.asarray(x.all(axis=axes, keepdims=keepdims))
@@ -314,13 +314,17 @@ def _infer_position(x: Any, *, axis: int | None, keepdims: bool) -> Any:
     return tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes), "int64"
 
 
-@primitive(show=fn("argmax"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax")
+@primitive(
+    show=fn("argmax", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax"
+)
 def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
     """The position of the largest element."""
     return backend_of(x).position(x, axis, keepdims, largest=True)
 
 
-@primitive(show=fn("argmin"), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin")
+@primitive(
+    show=fn("argmin", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin"
+)
 def argmin_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
     """The position of the smallest element."""
     return backend_of(x).position(x, axis, keepdims, largest=False)
