@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import minigrad as mg
 from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 
 DATA = Path(__file__).parent / "data"
+DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
 
 
 class Arrays:
@@ -39,7 +42,7 @@ class Arrays:
 # ---- what comes back
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8"])
+@pytest.mark.parametrize("dtype", [*DTYPES, ">f4", ">i8"])
 @pytest.mark.parametrize(
     "kind", ["plain", "0-d", "empty", "transposed", "reversed", "strided", "broadcast", "read-only"]
 )
@@ -98,6 +101,48 @@ def test_the_golden_checkpoint_of_format_1_loads() -> None:
     digests = [f"{k} {hashlib.sha256(v.tobytes()).hexdigest()[:16]}" for k, v in model.state_dict().items()]
     assert digests == names
     assert optimizer.state_dict()["state"]["0"]["step"] == 3
+
+
+def kinds() -> dict[str, Any]:
+    """An array of every dtype in every layout that a file was ever asked to hold."""
+    found: dict[str, Any] = {}
+    for dtype in [*DTYPES, ">f2", ">f8", ">i4", ">u8"]:
+        a = (np.arange(12).reshape(3, 4) % 7).astype(dtype)
+        found |= {f"{dtype} 0-d": a[1, 2, ...], f"{dtype} empty": a[:0], f"{dtype} strided": a[::2, ::-3]}
+    special = np.array([np.nan, np.inf, -np.inf, -0.0, 5e-324], "f8")
+    return found | {"special": special, "bits of a NaN": np.array([0x7FF0000000000001], "u8").view("f8")}
+
+
+def test_the_golden_checkpoint_of_every_dtype_loads() -> None:
+    """S6: written once (mg.save(path, model=Arrays(**kinds()))) and never again; later versions read the same bits."""
+    into, right = Arrays(), kinds()
+    mg.load(DATA / "checkpoint-1-dtypes.safetensors", model=into)
+    assert set(into.arrays) == set(right)
+    for name, found in into.arrays.items():
+        native = right[name].dtype.newbyteorder("=")
+        assert (found.dtype, found.shape) == (native, right[name].shape)
+        assert found.tobytes() == right[name].astype(native).tobytes(), name
+
+
+SAVE = """
+import sys
+import minigrad as mg
+mg.random.seed(3)
+model = mg.layer("Sequential", *(mg.layer(name, *args) for name, *args in (
+    ("Linear", 4, 5), ("BatchNorm1d", 5), ("Dropout", 0.3), ("LayerNorm", 5), ("GroupNorm", 1, 5))))
+optimizer = mg.optim.Adam(model.named_parameters(), lr=1e-2)
+mg.sum(model(mg.ones((6, 4), dtype="float32")) ** 2).backward()
+optimizer.step()
+mg.save(sys.argv[1], model=model, optimizer=optimizer, names={"b": 1, "a": [2, (3,)]})
+"""
+
+
+def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
+    """R4: names and their order, of the state and in the file, whatever the hash seed."""
+    for seed in ("0", "1", "2"):
+        env = os.environ | {"PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, "-c", SAVE, str(tmp_path / seed)], env=env, check=True, timeout=60)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
 def test_another_program_reads_our_file_and_we_read_its(tmp_path: Path) -> None:
