@@ -28,7 +28,7 @@ class Pair(NamedTuple):
     columns: int
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a primitive is declared once
 def strange() -> dict[str, Any]:
     """Primitives as a stranger may declare them."""
 
