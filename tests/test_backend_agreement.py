@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,45 @@ def distance(a: Any, b: Any) -> float:
         return float("inf")
     x, y = (np.where(np.isfinite(v), v, 0).astype(np.float64) for v in (a, b))
     return float(np.max(np.abs(x - y), initial=0) / max(1.0, float(np.max(np.abs(y), initial=0))))
+
+
+def odd() -> mg.Tensor:
+    """NaN, infinities, ties, both zeros."""
+    return mg.tensor([[1.0, np.nan, -0.0], [0.0, 3.0, 3.0], [2.0, -np.inf, np.inf]], dtype="float32")
+
+
+EDGES: dict[str, Callable[[], mg.Tensor]] = {
+    "no right-hand sides": lambda: mg.linalg.solve(mg.tensor(np.stack([np.eye(3)] * 2)), mg.zeros((2, 3, 0))),
+    "no matrices": lambda: mg.linalg.inv(mg.zeros((0, 2, 2))),
+    "a product over nothing": lambda: mg.matmul(mg.zeros((2, 0)), mg.zeros((0, 3))),
+    "a sum of nothing": lambda: mg.sum(mg.zeros((0, 3)), axis=0),
+    "the largest of NaN": lambda: mg.max(odd(), axis=1),
+    "where NaN is": lambda: mg.argmax(odd(), axis=1),
+    "sorted NaN": lambda: mg.sort(odd(), axis=1),
+    "ties in order": lambda: mg.argsort(mg.tensor([3, 1, 3, 1, 2, 3, 1])),
+    "NaN among places": lambda: mg.searchsorted(mg.tensor([0.0, 1.0, 1.0, 2.0]), mg.tensor([1.0, np.nan, 5.0])),
+    "clipped NaN": lambda: mg.clip(odd(), -1.0, 2.0),
+    "half to even": lambda: mg.round(mg.tensor([0.5, 1.5, 2.5, -0.5, -1.5])),
+    "signs": lambda: mg.sign(odd()),
+    "a remainder of the divisor's sign": lambda: mg.remainder(mg.tensor([5.0, -5.0, 5.5]), mg.tensor([3.0, 3.0, -2.0])),
+    "integers past their end": lambda: mg.tensor([250, 10], dtype="uint8") + mg.tensor([10, 10], dtype="uint8"),
+    "a half beyond its range": lambda: mg.sum(mg.full((70000,), 1.0, dtype="float16")),
+    "nothing under a mask": lambda: odd()[odd() > 100],
+    "infinity under a mask": lambda: mg.where(odd() > 0, 0.0, odd()),
+    "equal infinities": lambda: mg.logaddexp(odd(), odd()),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_edges_are_numpys(edge: str, other: str) -> None:
+    """Exactly, NaN where NumPy has it."""
+    with mg.use_device("numpy"), np.errstate(all="ignore"):
+        expected = EDGES[edge]().numpy()
+    with mg.use_device(other), np.errstate(all="ignore"):
+        y = EDGES[edge]()
+    assert y.device.startswith(other)
+    assert (y.shape, y.dtype) == (expected.shape, expected.dtype)
+    assert np.array_equal(y.numpy(), expected, equal_nan=expected.dtype.kind == "f")
 
 
 @pytest.mark.parametrize("index", [(2000,), (50, 40)], ids=str)

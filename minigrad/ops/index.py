@@ -46,7 +46,8 @@ def _index(spec: Spec, arrays: tuple[Any, ...] = ()) -> Any:
 
 def _bounds(problem: IndexError, op: str = "getitem") -> BoundsError:
     """The library's own words for an index that it checked itself, under the name that the user wrote."""
-    return problem if isinstance(problem, BoundsError) else BoundsError(f"{op}: {problem}")
+    words = str(problem)  # CuPy's begin with a capital
+    return problem if isinstance(problem, BoundsError) else BoundsError(f"{op}: {words[:1].lower()}{words[1:]}")
 
 
 def _shape(x: Any, spec: Spec) -> tuple[int, ...]:
