@@ -1,11 +1,9 @@
-"""`fit`, its callbacks and its checkpoints: R1 (same seed), R2 (resume), B2 (no copy to the host in a step)."""
+"""`fit`, its callbacks and its checkpoints: R2 (resume; R1 is in test_resume.py), B2 (no copy to the host in a step)."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -299,37 +297,3 @@ def test_other_threads_and_handlers_are_left_alone() -> None:
     thread.join()
     assert seen == [None]
     assert signal.getsignal(signal.SIGINT) is before
-
-
-PROGRAM = """
-import minigrad as mg, numpy as np
-from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
-rng = np.random.default_rng(0)
-X = rng.standard_normal((200, 30)).astype("f4"); Y = (X.sum(axis=1) > 0).astype("i8")
-mg.random.seed(1)
-model = Sequential(Linear(30, 64), BatchNorm1d(64), ReLU(), Dropout(0.2), Linear(64, 2))
-losses = []
-class Note(mg.training.Callback):
-    def on_batch_end(self, batch): losses.append(sum(p.numpy().astype("f8").sum() for p in model.parameters()))
-mg.fit(model, (X, Y), loss=mg.losses.cross_entropy, optimizer=mg.optim.Adam(model.parameters()), epochs=25,
-       batch_size=50, callbacks=[Note()], verbose=0)
-print(len(losses), *map(float.hex, losses))
-"""
-
-
-def test_the_same_seed_gives_the_same_steps_in_every_process(nightly: bool) -> None:
-    """R1: 100 steps, bit for bit, whatever the hash seed. Another number of BLAS threads may round otherwise."""
-
-    def steps(hash_seed: int, threads: int) -> str:
-        env = os.environ | {"PYTHONHASHSEED": str(hash_seed), "OPENBLAS_NUM_THREADS": str(threads)}
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True
-        ).stdout
-
-    seeds = range(10) if nightly else range(2)
-    one, two = ({steps(seed, threads) for seed in seeds} for threads in (1, 2))
-    assert (len(one), len(two)) == (1, 1)
-    (count, *values), (_, *others) = one.pop().split(), two.pop().split()
-    assert count == "100"
-    far = max(abs(float.fromhex(a) - float.fromhex(b)) for a, b in zip(values, others, strict=True))
-    assert far <= 1e-3, "sums of 2,242 parameters, which are around 20"
