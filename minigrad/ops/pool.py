@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.core import Operand, Tensor, composite, full_like, reshape_, sum_
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.padding import pad
-from minigrad.ops.reduce import max_
+from minigrad.ops.reduce import max_, narrowed, widened
 from minigrad.ops.windows import Ints, several, windows
 
 Size = int | Ints
@@ -48,14 +48,14 @@ def _max_pool(x: Any, kernel_size: Size, stride: Size | None, padding: Size, spa
 def _avg_pool(
     x: Any, kernel_size: Size, stride: Size | None, padding: Size, count_include_pad: bool, spatial: int
 ) -> Tensor:
-    op = f"avg_pool{spatial}d"
-    w, inside = _placed(x, kernel_size, stride, padding, 0.0, spatial, op)
+    op, wide = f"avg_pool{spatial}d", widened(x)
+    w, inside = _placed(wide, kernel_size, stride, padding, 0.0, spatial, op)
     total = sum_(w, axes=inside)
     if count_include_pad or not any(several(padding, spatial, "padding", 0)):
-        return total * (1.0 / math.prod(w.shape[i] for i in inside))  # type: ignore[no-any-return]
-    ones = full_like(x, value=1, shape=(1, 1, *x.shape[2:]), dtype=x.dtype)
+        return narrowed(total * (1.0 / math.prod(w.shape[i] for i in inside)), x)
+    ones = full_like(wide, value=1, shape=(1, 1, *x.shape[2:]), dtype=wide.dtype)
     w, inside = _placed(ones, kernel_size, stride, padding, 0.0, spatial, op)
-    return total / sum_(w, axes=inside)
+    return narrowed(total / sum_(w, axes=inside), x)
 
 
 @composite

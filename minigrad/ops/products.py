@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minigrad.core import (
     Operand,
     Tensor,
+    astype,
     broadcast_to,
     composite,
     integer,
@@ -51,8 +54,15 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Tensor:
             f"vecdot: a {tuple(a.shape)} and b {tuple(b.shape)} have {a.shape[i]} and {b.shape[j]} elements along axis "
             f"{axis}; these must be equal"
         )
-    product = moveaxis(a, i, -1) * moveaxis(b, j, -1)
-    return sum_(product, axes=(len(product.shape) - 1,))
+    return _inner(moveaxis(a, i, -1), moveaxis(b, j, -1))
+
+
+def _inner(a: Any, b: Any) -> Any:
+    """The sum of a b over the last axis; products of float16 are taken, and summed, in float32, as in `matmul`."""
+    half = a.dtype == np.float16 and b.dtype == np.float16
+    product = astype(a, "float32") * astype(b, "float32") if half else a * b
+    y = sum_(product, axes=(len(product.shape) - 1,))
+    return astype(y, "float16") if half else y
 
 
 @composite
@@ -275,8 +285,7 @@ def _product(a: _Term, b: _Term, kept: set[str], sizes: dict[str, int]) -> _Term
     if not over or not (rows or columns):  # nothing to gain from a product of matrices
         left = reshape_(arranged(a, batch, rows, over), shape=(*lead, count(rows), 1, count(over)))
         right = reshape_(arranged(b, batch, columns, over), shape=(*lead, 1, count(columns), count(over)))
-        y = left * right
-        y = sum_(y, axes=(len(y.shape) - 1,)) if over else y
+        y = _inner(left, right) if over else left * right
     else:
         left = reshape_(arranged(a, batch, rows, over), shape=(*lead, count(rows), count(over)))
         right = reshape_(arranged(b, batch, over, columns), shape=(*lead, count(over), count(columns)))
