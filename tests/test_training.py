@@ -1,4 +1,4 @@
-"""`fit`, its callbacks and its checkpoints: R2 (resume; R1 is in test_resume.py), B2 (no copy to the host in a step)."""
+"""`fit`, its callbacks and its checkpoints: R2 (resume; R1: test_resume.py), B2 (no copy to the host in a step)."""
 
 from __future__ import annotations
 
