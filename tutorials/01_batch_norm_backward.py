@@ -61,16 +61,20 @@ graph.save("batch_norm.png", passes="both", depth=2)
 #     ∂x̂ = g gamma      ∂var = -½ (var + eps)^(-3/2) Σ ∂x̂ (x - mean)      ∂mean = -(var + eps)^(-1/2) Σ ∂x̂
 #     ∂x = ∂x̂ / √(var + eps)  +  ∂var · 2 (x - mean) / m  +  ∂mean / m
 #
-# (In the paper ∂mean has one more term, ∂var · Σ -2 (x - mean) / m. It is zero; section 3 shows it.)
+# (In the paper ∂mean has one more term, ∂var · Σ -2 (x - mean) / m. It is zero; section 3 shows why.)
 
 
 # %%
-def closed_form(g, x, gamma):
+def terms(g, x, gamma):
     m, mean = x.shape[0], mg.mean(x, axis=0)
     r = mg.rsqrt(mg.mean((x - mean) ** 2, axis=0) + eps)
     d_var = -0.5 * r**3 * mg.sum(g * gamma * (x - mean), axis=0)
     d_mean = -r * mg.sum(g * gamma, axis=0)
-    return g * gamma * r + d_var * 2 * (x - mean) / m + d_mean / m
+    return g * gamma * r, d_var * 2 * (x - mean) / m, d_mean / m
+
+
+def closed_form(g, x, gamma):
+    return sum(terms(g, x, gamma))
 
 
 def difference(a, b):
@@ -85,31 +89,27 @@ assert difference(x.grad, closed_form(g, x, gamma)) <= 1e-12
 # ## 3. Why three terms: the routes
 #
 # x reaches y by four routes: directly, through the mean, through the variance, and through the mean *inside* the
-# variance. The chain rule is the sum over all routes. So open one gate at a time and look at what arrives.
-
+# variance. The chain rule is the sum over all routes, and `graph.routes` keeps apart what comes by each.
 
 # %%
-def by_one_route(route, x, gamma, beta):
-    def gate(value, name):
-        return value if name == route else mg.stop_gradient(value, why=f"only the route {route!r} is open")
-
-    mean = mg.mean(x, axis=0)
-    var = mg.mean((gate(x, "var") - gate(mean, "mean in var")) ** 2, axis=0)
-    return gamma * (gate(x, "direct") - gate(mean, "mean")) * mg.rsqrt(var + eps) + beta
-
-
-routes = {}
-for name in ("direct", "mean", "var", "mean in var"):
-    (routes[name],) = mg.gradients(by_one_route(name, x, gamma, beta), [x], cotangent=g)
-    print(f"{name:>12}", routes[name].numpy()[:, 0])
-total = routes["direct"] + routes["mean"] + routes["var"] + routes["mean in var"]
-print(f"{'their sum':>12}", total.numpy()[:, 0], f"\n{'x.grad':>12}", x.grad.numpy()[:, 0])
-assert difference(total, x.grad) <= 1e-12
-assert np.abs(routes["mean in var"].numpy()).max() <= 1e-12
+routes = graph.routes(y, x, through=["mean", "var"], cotangent=g)
+print(routes)
+for labels, term in zip(((), "var", "mean"), terms(g, x, gamma), strict=True):
+    assert difference(routes[labels], term) <= 1e-12  # a route is a term of the formula
+assert difference(routes["mean", "var"], 0 * x) <= 1e-12
+assert np.array_equal(routes.total.numpy(), x.grad.numpy())
 
 # %% [markdown]
-# The rows are in the picture: "direct" is ∂centred, "var" is ∂deviation, "mean" is ∂mean / 5. The fourth is zero: the
-# sum of squared deviations is smallest around the mean, so a small move of the mean does not change it. In short,
+# The fourth is zero. Why? `graph.derivation` writes down how the cotangent of a value came about.
+
+# %%
+print(graph.derivation("mean").text)
+print("∂deviation", *graph.node("deviation").grad, "Σ", graph.node("deviation").grad.sum(axis=0), sep="\n")
+
+# %% [markdown]
+# The mean gets two terms: from `centred`, and from `deviation`, which is what goes through the variance. That one sums
+# ∂deviation = 2 ∂var / 5 · deviation, and deviations add up to nothing: their squares are smallest around the mean.
+# All of it is in the picture: the direct route is ∂centred, {var} is ∂deviation, {mean} is ∂mean / 5. In short,
 #
 #     ∂x = gamma / √(var + eps) · ( g  -  mean(g)  -  x̂ mean(g x̂) )
 #
