@@ -142,7 +142,7 @@ def _reached(tree: Tree) -> Iterator[ast.AST]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # the docstring
             continue
         yield node
-        if isinstance(node, (ast.IfExp, ast.If)) and "notation.Expr" in ast.unparse(node.test):
+        if isinstance(node, (ast.IfExp, ast.If)) and "Expr" in ast.unparse(node.test):
             waiting.extend(node.orelse if isinstance(node.orelse, list) else [node.orelse])
         elif not (isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"):
             waiting.extend(ast.iter_child_nodes(node))
