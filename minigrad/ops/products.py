@@ -57,7 +57,7 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Tensor:
     return _inner(moveaxis(a, i, -1), moveaxis(b, j, -1))
 
 
-def _inner(a: Any, b: Any) -> Any:
+def _inner(a: Any, b: Any) -> Tensor:
     """The sum of a b over the last axis; products of float16 are taken, and summed, in float32, as in `matmul`."""
     half = a.dtype == np.float16 and b.dtype == np.float16
     product = astype(a, "float32") * astype(b, "float32") if half else a * b
