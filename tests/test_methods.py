@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from house import ROOT
 
 import minigrad as mg
+from minigrad.core.elsewhere import ELSEWHERE
 from minigrad.core.methods import TensorMethods
 
 SOURCE = ROOT / "minigrad/core/methods.py"
@@ -39,6 +41,10 @@ def own() -> set[str]:
 def bound() -> dict[str, Any]:
     """What was bound to Tensor by the ops: everything callable, or a property, that its class statement has not."""
     return {k: f for k, f in vars(mg.Tensor).items() if k not in own() and (callable(f) or isinstance(f, property))}
+
+
+def is_property(stub: ast.FunctionDef) -> bool:
+    return any(isinstance(d, ast.Name) and d.id == "property" for d in stub.decorator_list)
 
 
 def parameters_of_stub(stub: ast.FunctionDef) -> list[tuple[str, str, str]]:
@@ -71,7 +77,7 @@ def parameters_of(function: Any) -> list[tuple[str, str, str]]:
 def test_every_stub_is_bound_and_everything_bound_has_a_stub() -> None:
     inherited = {k for k in STUBS if k not in vars(mg.Tensor)}
     assert inherited == set(), "declared, but no op binds it"
-    undeclared = set(bound()) - set(STUBS) - {"__dict__", "__doc__", "__module__"}
+    undeclared = set(bound()) - set(STUBS) - {"__dict__", "__dir__", "__doc__", "__module__"}
     assert undeclared == set(), "bound, but not declared"
     assert len(STUBS) >= 60
 
@@ -79,7 +85,7 @@ def test_every_stub_is_bound_and_everything_bound_has_a_stub() -> None:
 @pytest.mark.parametrize("name", STUBS)
 def test_the_signatures_agree(name: str) -> None:
     stub, function = STUBS[name], vars(mg.Tensor)[name]
-    if any(isinstance(d, ast.Name) and d.id == "property" for d in stub.decorator_list):
+    if is_property(stub):
         assert isinstance(function, property)
         return
     mine, its = parameters_of_stub(stub), parameters_of(function)
@@ -100,7 +106,7 @@ def test_a_difference_is_seen() -> None:
 def test_a_stub_says_what_comes_back(name: str) -> None:
     stub = STUBS[name]
     assert stub.returns is not None
-    assert ast.unparse(stub.returns) in ("Tensor", "tuple[Tensor, Tensor]")
+    assert ast.unparse(stub.returns) in ("Tensor", "tuple[Tensor, Tensor]", "int" if is_property(stub) else "Tensor")
     arguments = [*stub.args.args[1:], *stub.args.kwonlyargs, *([stub.args.vararg] if stub.args.vararg else [])]
     assert all(a.annotation is not None for a in arguments)
 
@@ -118,11 +124,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "astype": ("float32",), "transpose": (1, 0),
 }  # fmt: skip
 """The arguments of those methods that need some."""
-NAMELESS = {"flatten", "transpose"}
+NAMELESS = {"flatten", "ravel", "transpose"}
 """Methods without a function of the same name; the reason is that NumPy's function of that name means another thing."""
 
 
-@pytest.mark.parametrize("name", [k for k, s in STUBS.items() if not k.startswith("__") and k not in ("T", "mT")])
+@pytest.mark.parametrize("name", [k for k, s in STUBS.items() if not k.startswith("__") and not is_property(s)])
 def test_a_method_is_the_function_of_its_name(name: str, backend: str) -> None:
     values = np.array([1.0, 2.0, 4.0]) if name == "searchsorted" else np.array([[3.0, 1.0, 2.0], [5.0, 6.0, 4.0]])
     values = values[:, :1] if name == "squeeze" else values > 2 if name in ("any", "all") else values
@@ -130,7 +136,7 @@ def test_a_method_is_the_function_of_its_name(name: str, backend: str) -> None:
     x, arguments = mg.tensor(values), tuple(mg.tensor(a) if isinstance(a, np.ndarray) else a for a in given)
     by_method = getattr(x, name)(*arguments)
     if name in NAMELESS:
-        by_function = mg.reshape(x, (-1,)) if name == "flatten" else mg.permute_dims(x, arguments)
+        by_function = mg.reshape(x, (-1,)) if name != "transpose" else mg.permute_dims(x, arguments)
     elif name == "trace":
         by_function = mg.linalg.trace(x)
     elif name == "reshape":
@@ -139,3 +145,51 @@ def test_a_method_is_the_function_of_its_name(name: str, backend: str) -> None:
         by_function = getattr(mg, name)(x, *arguments)
     assert by_method.dtype == by_function.dtype
     assert np.array_equal(by_method.numpy(), by_function.numpy())
+
+
+# ---- what arrays have
+
+
+SHARED = [name for name in dir(np.ndarray) if not name.startswith("_") and name not in ELSEWHERE]
+
+
+def test_everything_that_an_array_has_is_offered_or_answered() -> None:
+    missing = [name for name in SHARED if name not in vars(mg.Tensor)]
+    assert missing == [], "neither a member of Tensor nor answered in core/elsewhere.py"
+    offered = [name for name in mg.__all__ if name in dir(np.ndarray)]
+    assert [name for name in offered if name not in SHARED] == ["sort"], "a function that NumPy has as a method, too"
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_what_is_offered_is_what_numpy_gives(name: str) -> None:
+    a = np.array([[3.0, 1.0, 2.0], [5.0, 6.0, 4.0]])
+    a = a[0] if name == "searchsorted" else a[:, :1] if name == "squeeze" else a
+    x = mg.tensor(a)
+    if name == "device":
+        assert x.device.partition(":")[0] in ("numpy", "cupy", "fakecupy")
+        return
+    arguments = {"std": (0,), "var": (0,), **CALLS}.get(name, ())
+    ours, theirs = getattr(x, name), getattr(a, name)
+    if callable(theirs) and name != "data":
+        if name == "item":
+            ours, theirs = x[0, 0].item, a[0, 0].item
+        plain = [v.tolist() if isinstance(v, mg.Tensor) else v for v in arguments]
+        ours = ours(*(mg.tensor(v) if isinstance(v, np.ndarray) else v for v in arguments))
+        theirs = theirs(*plain)
+    ours = ours.numpy() if isinstance(ours, mg.Tensor) else ours
+    assert np.array_equal(
+        np.asarray(x.numpy() if name == "data" else ours), np.asarray(a if name == "data" else theirs)
+    )
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_is_not_offered_says_what_to_use(name: str) -> None:
+    x = mg.tensor([1.0])
+    with pytest.raises(mg.errors.UnknownFunctionError, match=rf"^a Tensor has no '{name}': .{{5}}"):
+        getattr(x, name)
+    assert not hasattr(x, name)
+    assert name not in dir(x)
+    for function in re.findall(r"minigrad\.(\w+)", ELSEWHERE[name]):
+        assert function in mg.__all__
+    for member in re.findall(r"\bx\.(\w+)", ELSEWHERE[name]):
+        assert hasattr(x, member)

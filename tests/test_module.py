@@ -170,6 +170,17 @@ def test_a_deep_copy_is_independent() -> None:
     assert next(dict(twin.named_generators()).values().__iter__()) is not net.blocks[1][1].generator
 
 
+def test_a_deep_copy_draws_the_same_masks_until_it_is_given_streams_of_its_own() -> None:
+    net, x = Net(), mg.random.normal((64, 3))
+    twin = deepcopy(net)
+    for _ in range(2):  # both go on from call to call
+        np.testing.assert_array_equal(net(x).numpy(), twin(x).numpy())
+    states = [g.state for _, g in twin.new_streams().named_generators()]
+    assert len({*states, *(g.state for _, g in net.named_generators())}) == 2 * len(states) > 0
+    assert (net(x).numpy() != twin(x).numpy()).any()
+    assert twin.again is twin.first
+
+
 def test_transforms_differentiate_a_module() -> None:
     layer = Linear(3, 1)
     x = mg.random.normal((4, 3))

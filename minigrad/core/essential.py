@@ -252,3 +252,7 @@ def stop_gradient(x: Operand, *, why: str) -> Tensor:
         tensor(2.)
     """
     return stopped(x, why=why)
+
+
+Tensor.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")  # type: ignore[method-assign, assignment]
+Tensor.nbytes = property(lambda self: self.size * self.itemsize, doc="Bytes of all elements.")  # type: ignore[method-assign, assignment]

@@ -342,10 +342,9 @@ def rebind(target: Tensor, array: Any) -> None:
     mode = MODES.get()
     if mode.replay is not None:
         mode.replay.rebound(target)
-        if mode.replay.repeating:  # for the length of the second run; it was done for good in the first
-            target._data = freeze(array)
-            return
     target._data = freeze(array)
+    if mode.replay is not None and mode.replay.repeating:
+        return  # for the length of the second run; it was done for good in the first
     if isinstance(target._node, Leaf):
         target._node.version += 1
     for watcher in mode.watchers:

@@ -16,7 +16,7 @@ from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
 from minigrad.errors import CheckpointError, DeclarationError, DtypeError
 from minigrad.module.tensors import Buffer, Parameter
-from minigrad.random import Generator
+from minigrad.random import Generator, new_stream
 
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
@@ -28,7 +28,8 @@ class Module:
     """A function with parameters. Subclass it, assign attributes in `__init__`, define `forward`; call the object.
 
     `training` is one flag on the whole tree, set by `train` and `eval`. Every method that changes the module returns
-    it.
+    it. `copy.deepcopy` gives a module that computes the same: its random streams go on from where these are, so its
+    dropout draws the same masks; `new_streams` gives it masks of its own.
 
     Example:
         >>> import minigrad as mg
@@ -227,6 +228,23 @@ class Module:
         """Track all parameters, or (False) freeze them."""
         for p in self.parameters():
             p.requires_grad = flag
+        return self
+
+    def new_streams(self) -> Self:
+        """Give every random stream in here a number that nobody has yet: what the members of an ensemble that were
+        copied from one model need, so that they do not drop the same units.
+
+        Example:
+            >>> import copy
+            >>> import minigrad as mg
+            >>> from minigrad_layers import Dropout
+            >>> first = Dropout(0.5)
+            >>> second = copy.deepcopy(first)
+            >>> second.generator == first.generator, second.new_streams().generator == first.generator
+            (True, False)
+        """
+        for _, generator in self.named_generators():
+            generator.state = new_stream().state
         return self
 
     def to(self, device: str) -> Self:

@@ -102,7 +102,7 @@ def _reshape(self: Tensor, *shape: Any) -> Tensor:
     return reshape(self, shape[0] if len(shape) == 1 else shape)
 
 
-@method("flatten")
+@method("flatten", "ravel")
 def _flatten(self: Tensor) -> Tensor:
     return reshape_(self, shape=(math.prod(self.shape),))
 
