@@ -89,7 +89,7 @@ class CupyLike(Backend):
         n, words = words_needed(shape, bits)
         blocks = -(-words // 4)
         if isinstance(key, self.array_type) or isinstance(counter, self.array_type):
-            key, counter = (self.xp.asarray(a, dtype=np.uint64) for a in (key, counter))
+            key, counter = (self.xp.ascontiguousarray(a, dtype=np.uint64) for a in (key, counter))
         else:
             joined(key, 2, "key"), joined(counter, 4, "counter")  # says what is wrong, if anything is
             key, counter = (tuple(int(word) for word in a) for a in (key, counter))
