@@ -35,7 +35,7 @@ from minigrad.ops.compare import (
     equal, greater, greater_equal, isfinite, isinf, isnan, less, less_equal, logical_and, logical_not, logical_or,
     logical_xor, not_equal,
 )
-from minigrad.ops.composite import log_softmax, logsumexp, one_hot, prod, relu, softmax
+from minigrad.ops.composite import log_softmax, logsumexp, one_hot, relu, softmax
 from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from minigrad.ops.creation import arange, eye, full, ones, zeros
 from minigrad.ops.elementwise import (
@@ -52,7 +52,7 @@ from minigrad.ops.padding import pad
 from minigrad.ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from minigrad.ops.products import einsum, outer, tensordot, vecdot
 from minigrad.ops.reduce import all, any, argmax, argmin, count_nonzero, deviations, max, mean, min, std, var
-from minigrad.ops.scan import cumprod, cumsum
+from minigrad.ops.scan import cumprod, cumsum, prod
 from minigrad.ops.shape import (
     broadcast_arrays, concat, expand_dims, matrix_transpose, moveaxis, permute_dims, split, squeeze, stack, swapaxes,
     unstack,

@@ -65,3 +65,20 @@ def test_hypot_of_long_arrays(name: str, dtype: type) -> None:
         y = backend.to_host(backend.hypot(*(w if isinstance(w, float) else backend.asarray(w) for w in (u, v))))
         assert y.dtype == exact.dtype
         np.testing.assert_array_max_ulp(y, exact, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_products_of_long_axes(name: str) -> None:
+    backend = get_backend(name)
+    x = np.random.default_rng(0).uniform(0.9, 1.1, (2, 24, 512))
+    for axes in ((), (0,), (1,), (2,), (1, 2), (0, 2), (0, 1, 2)):
+        for keepdims in (False, True):
+            for a in (x, x.astype(np.float32), x[:, :, ::-1], x[:, :, :511], (x > 1).astype(np.int32) + 1 >> 1):
+                y, exact = (
+                    backend.to_host(backend.prod(backend.asarray(a), axes, keepdims)),
+                    a.prod(axes, keepdims=keepdims),
+                )
+                assert (y.shape, y.dtype) == (exact.shape, exact.dtype)
+                assert np.allclose(
+                    y, exact, rtol=1e-12 if a.dtype.kind == "i" or a.dtype == np.float64 else 1e-4, atol=0
+                )

@@ -72,6 +72,15 @@ def qr(x: Any) -> Any:
     return anp.matmul(x, anp.linalg.inv(r)), r
 
 
+def running(a: Any, b: Any, axis: int, reverse: bool, start: float) -> Any:
+    """y[k] = b[k] + a[k] y[k-1] along `axis`, or from the other end, place by place."""
+    y, found = start, []
+    for k in range(a.shape[axis])[:: -1 if reverse else 1]:
+        y = b[part(axis, k, k + 1)] + a[part(axis, k, k + 1)] * y
+        found.append(y)
+    return anp.concatenate(found[:: -1 if reverse else 1], axis) if found else a * b
+
+
 SAME_NAME = {
     **{name: name for name in (
         "add subtract multiply divide negative square sqrt hypot abs maximum minimum power exp expm1 log log1p exp2 "
@@ -89,6 +98,10 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "min": lambda x, axes, keepdims: anp.min(x, axis=axes, keepdims=keepdims),
     "cumsum": lambda x, axis, reverse: anp.cumsum(x[back(axis, reverse)], axis)[back(axis, reverse)],
     "nan_to_num": lambda x, **_: anp.nan_to_num(x),
+    "prod": lambda x, axes, keepdims: anp.prod(x, axis=axes, keepdims=keepdims) if x.size and axes else anp.sum(
+        x, axis=axes, keepdims=keepdims),
+    "cumprod": lambda x, axis, reverse: running(x, 0 * x, axis, reverse, 1.0),
+    "recurrence": lambda a, b, axis, reverse: running(a, b, axis, reverse, 0.0),
     "rsqrt": lambda x: 1 / anp.sqrt(x),
     "cbrt": lambda x: anp.sign(x) * anp.abs(x) ** (1 / 3),
     "keep": lambda x, mask: x * mask,

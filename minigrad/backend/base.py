@@ -132,6 +132,10 @@ class Backend(ABC):
         """Where the largest (or smallest) element is along `axis` (None: in the flattened array), always an array."""
         return self.xp.asarray((a.argmax if largest else a.argmin)(axis=axis, keepdims=keepdims))
 
+    def prod(self, a: Array, axes: Ints, keepdims: bool) -> Array:
+        """The product over `axes` (not negative), always an array."""
+        return self.xp.asarray(a.prod(axis=axes, keepdims=keepdims))
+
     def hypot(self, a: Array, b: Array) -> Array:
         """sqrt(a² + b²), elementwise, without overflow on the way; one of both may be a number."""
         return self.xp.hypot(a, b)

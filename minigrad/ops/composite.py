@@ -13,9 +13,7 @@ from minigrad.core import (
     Tensor,
     astype,
     composite,
-    full_like,
     integer,
-    method,
     normalize_axes,
     number,
     reshape_,
@@ -30,7 +28,6 @@ from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, power
 from minigrad.ops.index import positions, take
 from minigrad.ops.reduce import max_, min_, narrowed, nonempty, sum_of_squares, widened
-from minigrad.ops.shape import concat, permute_dims_, take_part
 
 
 @composite
@@ -106,37 +103,6 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     shifted, top = _shifted(wide, axes)
     out = narrowed(log(sum_(exp(shifted), axes=axes, keepdims=True)) + top, x)
     return out if keepdims else reshape_(out, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
-
-
-@method("prod")
-@composite
-def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over `axis`, multiplied up in pairs: no division, so its gradients are exact with any number of
-    zeros. Small integers and booleans give wide ones, as in NumPy.
-
-    Example:
-        >>> import minigrad as mg
-        >>> x = mg.tensor([0.0, 2.0, 3.0], requires_grad=True)
-        >>> mg.prod(x).backward()
-        >>> x.grad
-        tensor([6., 0., 0.])
-    """
-    axes = normalize_axes(x, axis, "prod")
-    if x.dtype is not None and x.dtype.kind in "iub":
-        x = astype(x, np.prod(np.ones(1, x.dtype)).dtype)  # as wide as NumPy makes it
-    rest = tuple(i for i in range(len(x.shape)) if i not in axes)
-    kept = tuple(x.shape[i] for i in rest)
-    n = math.prod(x.shape[i] for i in axes)
-    y = reshape_(permute_dims_(x, axes=(*rest, *axes)), shape=(*kept, n))
-    at = len(kept)
-    if n == 0:
-        y = full_like(x, value=1, shape=(*kept, 1), dtype=x.dtype)
-    while y.shape[at] > 1:
-        m = y.shape[at]
-        half = m // 2
-        paired = take_part(y, axis=at, start=0, stop=half) * take_part(y, axis=at, start=half, stop=2 * half)
-        y = concat([paired, take_part(y, axis=at, start=m - 1, stop=m)], at) if m % 2 else paired
-    return reshape_(y, shape=tuple(1 if i in axes else k for i, k in enumerate(x.shape) if keepdims or i not in axes))
 
 
 @composite
