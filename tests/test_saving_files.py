@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +231,7 @@ def test_two_processes_that_save_under_one_name_take_turns(tmp_path: Path, night
 @pytest.mark.skipif(atomic.fcntl is None, reason="as above")
 def test_two_processes_without_the_lock_do_break_it(tmp_path: Path) -> None:
     """What the test above is there for."""
-    assert two_savers(tmp_path / "x", 60, "no lock") > 0
+    assert any(two_savers(tmp_path / "x", 60, "no lock") for _ in range(5)), "a busy machine may keep them apart"
 
 
 HOLD = """
@@ -350,3 +351,25 @@ def test_where_renaming_what_is_open_is_refused(tmp_path: Path, monkeypatch: pyt
         atomic.write(path, broken())
     assert files(tmp_path) == ["x"]
     assert mg.load(path) == {"n": 3}
+
+
+@pytest.mark.skipif(atomic.fcntl is None, reason="as above")
+@pytest.mark.parametrize(
+    ("what", "code", "fine"),
+    [("lockf", errno.ENOLCK, True), ("lockf", errno.EIO, False), ("fsync", errno.EINVAL, True)],
+)
+def test_file_systems_that_can_do_less(
+    what: str, code: int, fine: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have no locks, some cannot fsync a folder: what they can do is enough; other errors are told."""
+    inner = getattr(atomic.fcntl if what == "lockf" else os, what)
+
+    def call(handle: int, *rest: Any) -> Any:
+        if what == "lockf" or stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        return inner(handle, *rest)
+
+    monkeypatch.setattr(atomic.fcntl if what == "lockf" else os, what, call)
+    with nullcontext() if fine else pytest.raises(OSError, match=os.strerror(code)):
+        mg.save(tmp_path / "x", n=1)
+    assert not fine or mg.load(tmp_path / "x") == {"n": 1}
