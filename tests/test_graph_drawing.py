@@ -204,6 +204,13 @@ def test_any_name(name: str):
     check_name(name)
 
 
+def test_control_characters_are_shown_as_what_fonts_have():
+    x = mg.tensor([1.0, 2.0], name="a\nb\t\x07\x85\ud800")
+    with mg.trace() as graph:
+        x + 1.0
+    assert shown(drawn(graph, show=()))["input_1"] == r"a¶b\t\x07\x85\ud800"
+
+
 def test_an_engine_reads_hostile_names():
     graphs = [with_name(name) for name in HOSTILE]
     if graphs[0]._repr_svg_() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,47 @@ def test_names_are_labels_where_there_are_some():
         "g·x",
     )
     assert graph.formula("multiply_2") == "a·mean"
+
+
+FORMULAS: dict[str, tuple[Callable[[mg.Tensor], Any], list[str]]] = {
+    "slices": (lambda x: x[0:3], ["x[0:3]"]),
+    "an array and slices": (lambda x: x[np.array([0, 2]), 1:], ["x[indices1, 1:]"]),
+    "a place": (lambda x: x[1, ..., None], ["x[1, ..., None]"]),
+    "a position": (lambda x: mg.argmax(x, axis=1), ["argmax(x, axis=1)"]),
+    "any and all": (lambda x: mg.any(mg.all(x > 0, axis=1)), ["x > 0", "all(x, axis=1)", "any(x, axis=0)"]),
+    "outputs": (lambda x: mg.split(x, 2), ["split(x, sizes=(2, 2), axis=0)", "split[0]", "split[1]"]),
+    "padding": (lambda x: mg.pad(x, 1), ["pad(x, widths=((1, 1), (1, 1)))"]),
+    "scans": (lambda x: mg.cumsum(x, axis=1), ["cumsum(x, axis=1)"]),
+    "squares": (lambda x: mg.deviations(x, axis=1), ["near_mean(x, axis=1)", "sum_of_squares(x, axis=1)"]),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_hides_nothing(name: str):
+    """Axes, slices and outputs: x[0:3] does not look like x, nor one output like an element."""
+    run, expected = FORMULAS[name]
+    x = mg.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True, name="x")
+    with mg.trace() as graph:
+        run(x)
+    assert {*expected} <= {graph.formula(n.name) for n in graph.nodes}
+
+
+def test_rules_say_where_they_put_what():
+    x = mg.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True, name="x")
+    with mg.trace() as graph:
+        x[1:3], x[np.array([0, 0])], mg.concat([x, x])
+    rules = [graph.rule(n.name) for n in graph.nodes if n.kind == "op"]
+    assert rules == ["put_at(g, [1:3])", "add_at(g, [indices1])", "g[0:4]"]
+
+
+def test_each_argument_has_its_own_derivative():
+    m = mg.tensor([1.0, 2.0], requires_grad=True, name="m")
+    with mg.trace() as graph:
+        m * m
+    source = graph.dot(show=("formula",)).source
+    assert "∂/∂a = m" in source
+    assert "∂/∂b = m" in source
+    assert "∂/∂m" not in source
 
 
 def test_names_that_clash_give_way_to_the_operation_s_own():

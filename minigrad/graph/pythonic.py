@@ -50,7 +50,9 @@ SPELLINGS: dict[str, Callable[[str, Params], str]] = {  # what takes one array
     "reshape": lambda x, p: f"mg.reshape({x}, {p['shape']})",
     "sliced": lambda x, p: f"{x}[{spell_index(p['spec'])}]",
     "stop_gradient": lambda x, p: f"mg.stop_gradient({x}, why={written(p['why'])})",
+    "take_part": lambda x, p: f"{x}[{':, ' * p['axis']}{p['start']}:{p['stop']}]",
 }
+INDEXED = frozenset({"sliced", "take_part"})
 REDUCTIONS = frozenset({"all", "any", "max", "min", "sum"})
 
 
@@ -90,10 +92,11 @@ def _call(expr: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if name == "negative":
         return f"-{_in(args[0], ATOM)}", SIGN
     if name in SPELLINGS:
-        return SPELLINGS[name](_in(args[0], ATOM) if name == "sliced" else bare[0], params), _level(name, args)
+        return SPELLINGS[name](_in(args[0], ATOM) if name in INDEXED else bare[0], params), _level(name, args)
     if name in REDUCTIONS and "axes" in params:
         kept = ", keepdims=True" if params.get("keepdims") else ""
-        return f"mg.{name}({bare[0]}, axis={params['axes']}{kept})", ATOM
+        axes = params["axes"]
+        return f"mg.{name}({bare[0]}, axis={axes[0] if len(axes) == 1 else axes}{kept})", ATOM
     if name in FUNCTIONS and not params:
         return f"mg.{name}({', '.join(bare)})", ATOM
     if op is not None:
