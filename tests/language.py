@@ -118,6 +118,11 @@ ROWS = [
     same("searchsorted", np.sort(V), B, side="right", smooth=False),
     *(same("searchsorted", np.array([1, 2, 3]), v, smooth=False) for v in (2.5, 2, -0.5)),
     # products
+    *(same("clip", np.array([3, 100], "i1"), *b, smooth=False) for b in ((200.0, None), (None, -200.5), (4, None))),
+    same("clip", np.array([True, False]), np.array([2, 1], "i1"), None, smooth=False),
+    *(same("vecdot", np.array([[1, 3]], t), np.array([2, 1], t), smooth=False) for t in ("?", "i1", "u2")),
+    *(same("einsum", s, np.array([[1, 3]], "i1"), smooth=False) for s in ("ij->i", "ij->j", "ij->")),
+    same("einsum", "ij,j->i", np.array([[1, 3]], "u2"), np.array([2, 1], "i1"), smooth=False),
     same("vecdot", A, A * 2), same("vecdot", A, A * 2, axis=0), same("outer", B, V),
     same("tensordot", A, B, ([0, 1], [0, 1])), same("tensordot", A, B, 0),
     same("tensordot", SQUARE, SQUARE[0], 1), same("tensordot", A, B, ([-2], [1])),

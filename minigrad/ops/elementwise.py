@@ -352,10 +352,12 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
         tensor([0. , 0.5, 1. ])
     """
     shape_of(x, "clip")
-    limits = np.iinfo(x.dtype) if x.dtype.kind in "iu" else None
-    low = (limits.min if limits else -np.inf) if min is None else min
-    high = (limits.max if limits else np.inf) if max is None else max
-    return clip_(x, low, high)
+    bounds = (v for v in (min, max) if hasattr(v, "dtype") or isinstance(v, (int, float)))
+    dtype = np.result_type(x.dtype, *(getattr(v, "dtype", v) for v in bounds))
+    low, high = (False, True) if dtype.kind == "b" else (-np.inf, np.inf)
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return clip_(x, low if min is None else min, high if max is None else max)
 
 
 @primitive(

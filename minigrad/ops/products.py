@@ -58,11 +58,11 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Tensor:
 
 
 def _inner(a: Any, b: Any) -> Tensor:
-    """The sum of a b over the last axis; products of float16 are taken, and summed, in float32, as in `matmul`."""
+    """The sum of a b over the last axis, in its dtype, as in `matmul`; float16 is multiplied and summed in float32."""
     half = a.dtype == np.float16 and b.dtype == np.float16
     product = astype(a, "float32") * astype(b, "float32") if half else a * b
     y = sum_(product, axes=(len(product.shape) - 1,))
-    return astype(y, "float16") if half else y
+    return astype(y, "float16" if half else product.dtype or y.dtype)
 
 
 @composite
@@ -166,6 +166,8 @@ def einsum(subscripts: str, *operands: Operand) -> Tensor:
         kept = {*result}.union(*(t.labels for t in terms))
         terms.append(_product(_summed(first, kept, second.labels), _summed(second, kept, first.labels), kept, sizes))
     term = _summed(terms[0], {*result})
+    if (dtype := term.array.dtype) is not None and dtype.kind in "biu":  # sums of small integers are wider
+        term = term._replace(array=astype(term.array, np.result_type(*(a.dtype for a in operands))))
     y = permute_dims_(term.array, axes=tuple(term.labels.index(c) for c in result if c in term.labels))
     missing = [i for i, c in enumerate(result) if c not in term.labels]  # every operand had size 1 there
     return expand_dims(y, missing) if missing else y
