@@ -11,7 +11,6 @@ import itertools
 import os
 import sys
 import time
-import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from memory import traced
 from tables import OPS, TRACKED, points
 
 import minigrad as mg
@@ -34,24 +34,6 @@ def chain(length: int, x: Any) -> Any:
     for _ in range(length):
         y = y * 1.0
     return y
-
-
-@contextmanager
-def traced() -> Iterator[Callable[[], int]]:
-    """Counts the bytes that are allocated and not freed since: the host's, or a GPU's where tensors live on one."""
-    gc.collect()
-    home = backend_of(mg.zeros(()).data)
-    if home.name == "cupy":
-        used = home.xp.get_default_memory_pool().used_bytes
-        before = used()
-        yield lambda: int(used() - before)
-        return
-    tracemalloc.start()
-    start = tracemalloc.get_traced_memory()[0]
-    try:
-        yield lambda: tracemalloc.get_traced_memory()[0] - start
-    finally:
-        tracemalloc.stop()
 
 
 @contextmanager

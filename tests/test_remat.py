@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from memory import traced
 
 import minigrad as mg
 from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
@@ -222,13 +222,11 @@ def test_it_keeps_inputs_only() -> None:
     x = mg.tensor(np.ones(100_000), requires_grad=True)
 
     def held(f: Any) -> int:
-        tracemalloc.start()
         y = x
-        for _ in range(5):
-            y = f(y)
-        size = tracemalloc.get_traced_memory()[0]
-        tracemalloc.stop()
-        return size
+        with traced() as size:
+            for _ in range(5):
+                y = f(y)
+            return size()
 
     def deep(x: Any) -> Any:
         for _ in range(10):

@@ -1,0 +1,29 @@
+"""What is allocated and not freed, where the tensors of a test live."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import minigrad as mg
+from minigrad.backend import backend_of
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """Counts the bytes that are allocated and not freed since: the host's, or a GPU's where tensors live on one."""
+    gc.collect()
+    home = backend_of(mg.zeros(()).data)
+    if home.name == "cupy":
+        used = home.xp.get_default_memory_pool().used_bytes
+        before = used()
+        yield lambda: int(used() - before)
+        return
+    tracemalloc.start()
+    start = tracemalloc.get_traced_memory()[0]
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[0] - start
+    finally:
+        tracemalloc.stop()
