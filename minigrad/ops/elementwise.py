@@ -12,9 +12,10 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, full_like, integer, method, primitive, shape_of
+from minigrad.core import Operand, Tensor, astype, full_like, integer, method, primitive, shape_of
 from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals, some_shape
 from minigrad.core.domains import positive as positives
+from minigrad.errors import DtypeError
 from minigrad.notation import fn
 from minigrad.ops.compare import equal, isfinite, isnan, logical_not, logical_or
 
@@ -83,6 +84,8 @@ def positive(x: Operand) -> Tensor:
         tensor([ 1., -2.])
     """
     shape_of(x, "positive")
+    if x.dtype is not None and x.dtype.kind == "b":
+        raise DtypeError("positive: x holds booleans, which have no sign; convert them with astype first")
     return x  # type: ignore[no-any-return]
 
 
@@ -205,7 +208,8 @@ def round(x: Operand, decimals: int = 0) -> Tensor:
     if decimals == 0 or (decimals > 0 and x.dtype.kind in "iub"):
         return round_(x)
     if decimals < 0:
-        return round_(x / 10.0**-decimals) * 10.0**-decimals
+        rounded = round_(x / 10.0**-decimals) * 10.0**-decimals
+        return astype(rounded, x.dtype) if x.dtype.kind in "iu" else rounded
     return round_(x * 10.0**decimals) / 10.0**decimals
 
 

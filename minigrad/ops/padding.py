@@ -87,13 +87,13 @@ def _pairs(x: Any, widths: Any) -> tuple[tuple[int, int], ...]:
     widths = widths.tolist() if hasattr(widths, "tolist") else widths
     nested = isinstance(widths, Sequence) and any(isinstance(w, Sequence) for w in widths)
     pairs = [integers(w, "widths", "pad") for w in (widths if nested and not isinstance(widths, str) else [widths])]
-    pairs = [p * 2 if len(p) == 1 else p for p in pairs] * (ndim if len(pairs) == 1 else 1)
-    if len(pairs) != ndim or any(len(p) != 2 or min(p) < 0 for p in pairs):
+    pairs = [p * 2 if len(p) == 1 else p for p in pairs]
+    if len(pairs) not in (1, ndim) or any(len(p) != 2 or min(p) < 0 for p in pairs):
         raise ShapeError(
             f"pad: widths {widths} must give two numbers, not negative, for each of the {ndim} axes of shape "
             f"{tuple(x.shape)}"
         )
-    return tuple((a, b) for a, b in pairs)
+    return tuple((a, b) for a, b in pairs * (ndim if len(pairs) == 1 else 1))
 
 
 @composite

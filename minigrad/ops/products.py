@@ -58,11 +58,11 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Tensor:
 
 
 def _inner(a: Any, b: Any) -> Tensor:
-    """The sum of a b over the last axis, in its dtype, as in `matmul`; float16 is multiplied and summed in float32."""
+    """The sum of a b over the last axis, in the dtype of a b, as in `matmul`; float16 by way of float32."""
     half = a.dtype == np.float16 and b.dtype == np.float16
     product = astype(a, "float32") * astype(b, "float32") if half else a * b
     y = sum_(product, axes=(len(product.shape) - 1,))
-    return astype(y, "float16" if half else product.dtype or y.dtype)
+    return y if product.dtype is None else astype(y, "float16" if half else product.dtype)
 
 
 @composite
