@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from minigrad.errors import ArgumentTypeError
+
 
 def mapped(value: Any, change: Callable[[Any, str], Any], where: str = "") -> Any:
     """`value` with `change(leaf, where it stands)` in the place of each leaf, first to last.
@@ -49,20 +51,20 @@ def leaves(value: Any) -> Iterator[Any]:
 def beside(value: Any, other: Any, where: str) -> Iterator[tuple[Any, Any, str]]:
     """Each leaf of `value` with what stands in its place in `other`, and where; dicts go by their keys.
 
-    Raises TypeError where the two differ in kind, in length or in keys.
+    Raises ArgumentTypeError where the two differ in kind, in length or in keys.
     """
     if value is None:
         if other is not None:
-            raise TypeError(f"{where}: there is None in the place of this {type(other).__name__}; give None")
+            raise ArgumentTypeError(f"{where}: there is None in the place of this {type(other).__name__}; give None")
     elif isinstance(value, dict):
         if not isinstance(other, dict) or set(other) != set(value):
             given = [*other] if isinstance(other, dict) else type(other).__name__
-            raise TypeError(f"{where}: it must have the names {[*value]}, this has {given}")
+            raise ArgumentTypeError(f"{where}: it must have the names {[*value]}, this has {given}")
         for k, v in value.items():
             yield from beside(v, other[k], f"{where}[{k!r}]")
     elif isinstance(value, (tuple, list)):
         if not isinstance(other, (tuple, list)) or len(other) != len(value):
-            raise TypeError(f"{where}: it must be a {type(value).__name__} of {len(value)}, this is {other!r}")
+            raise ArgumentTypeError(f"{where}: it must be a {type(value).__name__} of {len(value)}, this is {other!r}")
         for k, v in enumerate(value):
             yield from beside(v, other[k], f"{where}[{k}]")
     else:
