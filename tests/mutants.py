@@ -34,15 +34,8 @@ SIBLING = {
                  "sigmoid tanh", "floor_divide divide")
     for a, b in itertools.permutations(pair.split())
 }  # fmt: skip
-SYMMETRIC = (
-    "equal",
-    "not_equal",
-    "logical_and",
-    "logical_or",
-    "hypot",
-    "maximum",
-    "minimum",
-)  # says the same exchanged
+# Exchanged arguments say the same.
+SYMMETRIC = "equal not_equal logical_and logical_or hypot maximum minimum max min".split()
 OTHER_FUNCTIONS: dict[str, Any] = {name: getattr(mg, name) for name in SIBLING}
 SLIGHTLY = 1.0001
 

@@ -31,6 +31,7 @@ ZERO = "zeros remain zeros, and the engine sums them back to the shape of the in
 ENGINE_CASTS = "the engine casts a cotangent to the dtype of its input"
 FREE = "any number but 0 does: what is divided by it there is 0, or is replaced"
 AGAIN = "a reshape to the shape that it has already changes nothing"
+EMPTY = "another slice of an empty axis is empty, too"
 DIAGONAL = "only the diagonal of it is used"
 
 EQUIVALENT = [
@@ -42,9 +43,26 @@ EQUIVALENT = [
     Same("floor_divide", "zeros(b)", ZERO),
     Same(" ".join(FLAT), "zeros: return -full_like(like, value=0, shape=like.shape, dtype=like.dtype)", ZERO),
     Same(" ".join(FLAT), "zeros: return 1.0001 * full_like(like, value=0, shape=like.shape, dtype=like.dtype)", ZERO),
-    Same("sum sum_of_squares max min", "spread: if len(g.shape) != shape:", AGAIN),
-    Same("sum sum_of_squares max min", "spread: if g.shape != len(shape):", AGAIN),
-    Same("sum_of_squares", "spread: return g", "the product with x repeats it"),
+    Same("sum sum_of_squares max min prod", "spread: if len(g.shape) != shape:", AGAIN),
+    Same("sum sum_of_squares max min prod", "spread: if g.shape != len(shape):", AGAIN),
+    Same("sum_of_squares prod", "spread: return g", "the product that follows repeats it"),
+    Same("prod", "_others: back = sorted(range(len(order)), key=order.__getitem__)", "axes in a list"),
+    Same(
+        "prod", "_before: return -concat([part, one] if reverse else [one, part], axis)", "two of them are multiplied"
+    ),
+    Same(
+        "prod",
+        "_before: one = full_like(y, value=1, shape=(*y.shape[:axis], first, *y.shape[axis + 2:]), dtype=y.dtype)",
+        "it is the last axis",
+    ),
+    Same(
+        "prod cumprod",
+        "_before: part = take_part(y, axis=axis, start=first if reverse else 0, stop=n if reverse else n - 1)",
+        EMPTY,
+    ),
+    Same("cumprod", "_before: first = 1", EMPTY),
+    Same("cumprod recurrence", "_shifted: first, last = (min(1, n), n - 1)", EMPTY),
+    Same("cumprod recurrence", "_shifted: first, last = (1, max(n - 1, 0))", EMPTY),
     Same("max min", "spread: return g", "the comparison with x and the mask repeat it"),
     Same("max min", "ties = sum_(where_is, axes=axes, keepdims=keepdims)", ENGINE_CASTS),
     Same("max min", "ties = sum_(astype(where_is, x.dtype), axes=axes, keepdims=keepdims)", ENGINE_CASTS),
