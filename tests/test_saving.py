@@ -199,6 +199,19 @@ def test_extras_that_are_no_json_are_refused(extra: dict[str, Any], said: str, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with pytest.raises(mg.errors.DtypeError, match=r"'a' has dtype complex128, which the file cannot hold"):
+        mg.save(path, model=Arrays(a=np.ones(2, complex)))
+    with pytest.raises(mg.errors.ArgumentError, match="two tensors would be stored as '__metadata__'"):
+        mg.save(path, model=Arrays(__metadata__=np.ones(2)))
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(mg.errors.ArgumentError, match="nested too deeply, or holds itself"):
+        mg.save(path, x=endless)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_loading_imports_nothing(tmp_path: Path) -> None:
     model, optimizer = trained()
     mg.save(tmp_path / "x", model=model, optimizer=optimizer)

@@ -142,6 +142,29 @@ def test_hostile_files_are_refused_at_little_cost(tmp_path: Path) -> None:
         assert len(told) <= 1000, (load, what)
 
 
+@pytest.mark.parametrize("what", ["65 axes", "nothing, 2**62 times", "nothing, 2**63 times"])
+def test_a_shape_that_numpy_lacks_is_named(what: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(HOSTILE[what])
+    with pytest.raises(mg.errors.CheckpointError, match="tensor 'a' has a shape that NumPy lacks"):
+        mg.load_tensors(tmp_path / "x")
+
+
+def test_a_byte_that_is_no_bool_is_true(tmp_path: Path) -> None:
+    """As it is, it would count as 7."""
+    (tmp_path / "x").write_bytes(framed(b'{"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}', b"\0\7\1"))
+    a = mg.load_tensors(tmp_path / "x")["a"]
+    assert (a.dtype, a.tobytes()) == (np.dtype(bool), b"\0\1\1")
+
+
+def test_a_seal_that_stands_elsewhere_is_none(tmp_path: Path) -> None:
+    """In a tensor's entry, where the library passes over what it does not know; the metadata has another."""
+    tensor = b'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"minigrad":"{\\"sha256\\":\\"' + b"0" * 64 + b'\\""}'
+    document = b'"__metadata__":{"minigrad":"{ \\"sha256\\": \\"00\\", \\"format\\": 1, \\"extra\\": {}}"}'
+    (tmp_path / "x").write_bytes(resealed(framed(b"{" + tensor + b"," + document + b"}")))
+    with pytest.raises(mg.errors.CheckpointError, match="its seal does not stand where minigrad writes it"):
+        mg.load(tmp_path / "x")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
