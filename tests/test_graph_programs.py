@@ -170,6 +170,10 @@ def test_state_and_draws_stand_where_they_happened():
     assert all(same(u.value, host(n)) for u, n in zip(updates[-6:], left[2:], strict=False) if u.shape == n.shape)
     draws = [n for n in graph.nodes if n.kind == "random" and n.scope]  # and those of the initialisation, outside
     assert [n.scope for n in draws] == ["Sequential/3", "Sequential_2/3"]
+    for draw in draws:  # the generator's key is the same for both calls, and each has one of its own in the drawing
+        assert [(graph.node(i or "").label, graph.node(i or "").scope) for i in draw.inputs] == [
+            ("key", draw.scope), ("counter", draw.scope),
+        ]  # fmt: skip
     both = boxes(graph, passes="both", show=("bytes",))
     assert "∂ weight (2)" in both["Sequential/0 grad"]  # of the weight after the first step
     assert "3 state updates" in both["Sequential_2/1"]

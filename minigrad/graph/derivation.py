@@ -70,7 +70,7 @@ class Derivation:
         """A MathML element: one row for each term, and beside it the operation that it came through."""
         lines = []
         for left, sign, term, way in self._rows():
-            right = f"<mo>{sign}</mo>{'<mo>⋯</mo>' if term is None else _inner(term)}"
+            right = f"<mo form='infix'>{sign}</mo>{'<mo>⋯</mo>' if term is None else _inner(term)}"
             why = f"<mtext>through&#xa0;</mtext>{_inner(way[0])}<mo>=</mo>{_inner(way[1])}" if way is not None else ""
             cells = ("" if left is None else _inner(left), "<mtext>given</mtext>" if sign is None else right, why)
             lines.append(f"<mtr>{''.join(f'<mtd style={CELL}><mrow>{cell}</mrow></mtd>' for cell in cells)}</mtr>")

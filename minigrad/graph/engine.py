@@ -19,6 +19,9 @@ INSTALL = (
 )
 
 
+LARGE = 200_000  # characters of DOT, from which on a png has fewer dots: painting it takes longer than laying it out
+
+
 class Engine(NamedTuple):
     """A program that lays graphs out; `pure` for the graphviz-pure wheel, which writes no pdf."""
 
@@ -69,7 +72,8 @@ def render(source: str, format: str, timeout: float = 60) -> bytes:
         b'<?xml'
     """
     engine = find_engine(format)
-    command = [engine.path, f"-T{format}", *(["-Gdpi=144"] if format == "png" else [])]
+    dpi = 144 if len(source) < LARGE else 72
+    command = [engine.path, f"-T{format}", *([f"-Gdpi={dpi}"] if format == "png" else [])]
     name = Path(engine.path).name
     try:
         done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
@@ -77,6 +81,7 @@ def render(source: str, format: str, timeout: float = 60) -> bytes:
         raise RenderError(
             f"{name} took more than timeout={timeout:g} s for {len(source)} characters of DOT and was stopped; "
             "draw less with a smaller depth=, allow more time, or write the DOT text with graph.save('graph.dot')"
+            f"{'; a large svg is made much sooner than a png' if format == 'png' else ''}"
         ) from None
     except OSError as error:
         raise RenderError(f"{engine.path} could not be run ({error}); {INSTALL}") from error

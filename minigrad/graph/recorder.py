@@ -95,8 +95,11 @@ class Recorder:
         outer = self._scope
         if self._lifted and inside_sweep():
             self._scope = self._lifted if not outer.startswith(self._lifted) else outer
-        internal = op.name in RANDOM or (bool(self._lifted) and self._scope.startswith(self._lifted))
-        inputs = tuple(None if a is None else self._find(a, internal) for a in args)
+        internal = bool(self._lifted) and self._scope.startswith(self._lifted)
+        if op.name in RANDOM:  # its key and counter are its own, though another draw may have the same
+            inputs: tuple[str | None, ...] = tuple(map(self._constant, map(_raw, args), op.inputs))
+        else:
+            inputs = tuple(None if a is None else self._find(a, internal) for a in args)
         outs, recording = out if op.outputs > 1 else (out,), MODES.get().recording
         engine = outs[0]._node
         if op.outputs > 1 and engine is not None:
@@ -208,7 +211,7 @@ class Recorder:
     def _find(self, value: Any, internal: bool = False) -> str:
         """The node of a value that an operation met; a new leaf for one that was not seen before.
 
-        `internal`: it is the operation's own affair, as the key of a random draw is, and no input of the program.
+        `internal`: it is the recorded backward pass's own affair, and no input of the program.
         """
         if type(value) not in BOXES:
             return self._constant(value)
@@ -240,10 +243,11 @@ class Recorder:
     def _itself(self, value: Any) -> bool:
         return type(value) in BOXES and self._known.itself(value) is not None
 
-    def _constant(self, value: Any) -> str:
+    def _constant(self, value: Any, label: str | None = None) -> str:
+        """A number or a bare array; with a label, as a value of its own, whatever else it is known as."""
         array = hasattr(value, "shape")
         host = type(value) is np.ndarray
-        if array and type(value) in BACKENDS:
+        if array and type(value) in BACKENDS and label is None:
             name = self._known.array(value)
             kept: Any = self.graph._nodes[name].value if name is not None else None
             if name is not None and (
@@ -256,9 +260,11 @@ class Recorder:
             scope=self._scope,
             shape=tuple(value.shape) if array else (),
             dtype=value.dtype if array else None,
+            label=label,
         )
         if array and type(value) in BACKENDS and not isinstance(value, np.generic):
-            self._known.remember(value, node.name, self.values)
+            if label is None:
+                self._known.remember(value, node.name, self.values)
             node.value = BACKENDS[type(value)].copy(value) if self.values else None
         else:
             node.value = value
