@@ -90,16 +90,6 @@ EQUIVALENT = [
         "equal to b, a is infinite where y is",
     ),
     Same(
-        "remainder",
-        "_quotient: return floor_divide(a, b) if isinstance(y, notation.Expr) else (a - y) / b",
-        "an integer but for rounding",
-    ),
-    Same(
-        "remainder",
-        "_quotient: return round_((a - y) / b) if isinstance(y, notation.Expr) else floor_divide(a, b)",
-        "the same integer, in more time",
-    ),
-    Same(
         "where",
         "_not: return 1.0001 * "
         "(not condition if isinstance(condition, (bool, int, float)) else logical_not(condition))",

@@ -234,15 +234,10 @@ def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
     return xp.floor_divide(a, b)
 
 
-def _quotient(a: Any, b: Any, y: Any) -> Any:
-    """floor(a / b), by the remainder y: the same integer, without the division that took as long as the remainder."""
-    return floor_divide(a, b) if isinstance(y, notation.Expr) else round_((a - y) / b)
-
-
 @method("__mod__")
 @primitive(
     lambda g: g,
-    lambda g, a, b, y: -(g * _quotient(a, b, y)),
+    lambda g, a, b: -(g * floor_divide(a, b)),
     show=fn("remainder"),
     samples=(_between_steps, _step),
     c="{a} - floor({a} / {b}) * {b}",
