@@ -31,7 +31,7 @@ SCANS = ("softmax", "log_softmax", "cumsum", "cumprod")
 LOGIC = ("any", "all")
 LEAST = 2e-3
 """Seconds that a turn lasts; what is quicker is called more than once."""
-LONGEST = 0.6
+LONGEST = 0.3
 """Seconds that the forwards of a row may take, and the backwards; slow operations have fewer rounds, at least five."""
 
 Array = Any
