@@ -14,7 +14,7 @@ from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 
 
 def unmeasured() -> dict[str, str]:
-    """The environment without what measures coverage in a process, which takes memory and time and writes files, too."""
+    """The environment without what measures coverage in a process, which takes memory and time and writes a file."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
