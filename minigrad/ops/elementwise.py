@@ -237,7 +237,7 @@ def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
 @method("__mod__")
 @primitive(
     lambda g: g,
-    lambda g, a, b: -(g * floor_divide(a, b)),
+    lambda g, a, b: -(g * floor(a / b)),
     show=fn("remainder"),
     samples=(_between_steps, _step),
     c="{a} - floor({a} / {b}) * {b}",
