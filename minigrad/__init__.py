@@ -37,7 +37,7 @@ from minigrad.ops.compare import (
 )
 from minigrad.ops.composite import log_softmax, logsumexp, one_hot, relu, softmax
 from minigrad.ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from minigrad.ops.creation import arange, eye, full, ones, zeros
+from minigrad.ops.creation import arange, eye, full, full_like, linspace, ones, ones_like, zeros, zeros_like
 from minigrad.ops.elementwise import (
     abs, add, cbrt, ceil, clip, divide, divmod, floor, floor_divide, hypot, keep, maximum, minimum, multiply,
     nan_to_num, negative, positive, reciprocal, remainder, round, rsqrt, sign, sqrt, square, subtract, trunc, where,
@@ -82,6 +82,7 @@ _LAZY = {  # loaded when first asked for: a program that differentiates one func
             "graph",
             "init",
             "linalg",
+            "linspace",
             "losses",
             "optim",
             "random",
@@ -162,6 +163,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "full",
+    "full_like",
     "gelu",
     "grad",
     "gradients",
@@ -217,6 +219,7 @@ __all__ = [
     "notation",
     "one_hot",
     "ones",
+    "ones_like",
     "optim",
     "outer",
     "pad",
@@ -281,6 +284,7 @@ __all__ = [
     "vjp",
     "where",
     "zeros",
+    "zeros_like",
 ]  # fmt: skip
 
 _CALLED = {  # what other libraries call it, and what it is called here

@@ -119,8 +119,11 @@ def products(_: str) -> Iterator[Arguments]:
 
 CREATION: dict[str, tuple[tuple[Any, ...], ...]] = {
     "arange": ((3,), (0,), (-2,), (1, 5), (5, 1), (1, 5, 2), (0, 1, 0.25), (5, 1, -2), (2.5,), (3.0,)),
+    "linspace": ((0, 1), (0, 1, 5), (2.5, -1, 4), (0, 1, 0), (0, 1, 1), (3, 3, 3), (0, 1, -1), (0, 1, 2.5)),
     "eye": ((2,), (2, 3), (0,), (-1,), (2, -1)),
     **dict.fromkeys(("zeros", "ones"), (((),), (3,), ((2, 0),), ((-1,),), ("a",), (1.5,), ((2.0,),))),
+    **dict.fromkeys(("zeros_like", "ones_like"), tuple((A[s, d],) for s in ((2, 3), (), (0,)) for d in DTYPES)),
+    "full_like": tuple((A[(2, 3), d], v) for d in DTYPES for v in (1, True, np.float32(2))),
     "full": tuple((s, v) for s in ((), 3, (2, 0), (-1,)) for v in (1, 1.5, True, np.float32(2))),
 }  # fmt: skip
 

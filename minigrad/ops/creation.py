@@ -1,4 +1,4 @@
-"""Tensors from nothing but a shape."""
+"""Tensors from nothing but a shape, and constants in the shape of another array."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core import Tensor, dtype_of, integer, integers, number, tensor
+from minigrad.core import Operand, Tensor, dtype_of, integer, integers, number, shape_of, tensor
+from minigrad.core import full_like as constant
 from minigrad.errors import ArgumentError
 
 Shape = int | tuple[int, ...]
@@ -41,15 +42,81 @@ def full(
     return _filled("full", shape, value, dtype, device, requires_grad)
 
 
+def full_like(x: Operand, value: float, *, dtype: Any = None) -> Tensor:
+    """`value` repeated in the shape of `x`, on its device, and in its dtype unless `dtype` says otherwise.
+
+    Nothing flows back: no gradient of `x`, for its elements are not read.
+
+    Raises:
+        UnknownArrayError: an `x` that is no array.
+        ArgumentTypeError: a `value` that is no number.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.full_like(mg.tensor([1.0, 2.0]), 7)
+        tensor([7., 7.])
+    """
+    return _like("full_like", x, value, dtype)
+
+
+def zeros_like(x: Operand, *, dtype: Any = None) -> Tensor:
+    """Zeros in the shape of `x`, on its device, and in its dtype unless `dtype` says otherwise."""
+    return _like("zeros_like", x, 0, dtype)
+
+
+def ones_like(x: Operand, *, dtype: Any = None) -> Tensor:
+    """Ones in the shape of `x`, on its device, and in its dtype unless `dtype` says otherwise."""
+    return _like("ones_like", x, 1, dtype)
+
+
+def _like(op: str, x: Any, value: Any, dtype: Any) -> Tensor:
+    shape = shape_of(x, op)
+    if not isinstance(value, (bool, np.bool_)):
+        number(value, "value", op)
+    return constant(x, value=value, shape=shape, dtype=x.dtype if dtype is None else dtype_of(dtype, op))
+
+
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    *,
+    endpoint: bool = True,
+    dtype: Any = None,
+    device: str | None = None,
+) -> Tensor:
+    """`num` numbers at equal distances from `start` to `stop`, which is the last one where `endpoint` is true.
+
+    Float64 unless `dtype` says otherwise.
+
+    Raises:
+        ArgumentTypeError: a bound that is no number, a `num` that is no integer.
+        ArgumentError: a bound that is not finite, a negative `num`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.linspace(0, 1, 5)
+        tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    count = integer(num, "num", "linspace", least=0)
+    kind = np.dtype(np.float64) if dtype is None else dtype_of(dtype, "linspace")
+    _finite("linspace", start=start, stop=stop)
+    return tensor(np.linspace(start, stop, count, endpoint=endpoint, dtype=kind), device=device)
+
+
+def _finite(op: str, **bounds: Any) -> None:
+    for name, value in bounds.items():
+        if not math.isfinite(number(value, name, op)):
+            raise ArgumentError(f"{op}: {name}={value!r} must be finite")
+
+
 def arange(
     start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None
 ) -> Tensor:
     """Numbers from `start` up to `stop` (from 0 up to `start` when that is given alone) in steps of `step`."""
     first, last = (0, start) if stop is None else (start, stop)
     kind = None if dtype is None else dtype_of(dtype, "arange")
-    for name, value in {"start": first, "stop": last, "step": step}.items():
-        if not math.isfinite(number(value, name, "arange")):
-            raise ArgumentError(f"arange: {name}={value!r} must be finite")
+    _finite("arange", start=first, stop=last, step=step)
     if step == 0:
         raise ArgumentError("arange: step=0 never arrives; give a step above or below 0")
     return tensor(np.arange(first, last, step, dtype=kind), device=device)
