@@ -125,6 +125,11 @@ def test_gradients_to_order_three(spatial: int, rng: np.random.Generator) -> Non
     mg.check.gradients(lambda x: mean(x, 2, 1, 1, count_include_pad=False) ** 2, x, order=2, rtol=1e-5)
 
 
+def test_output_padding_may_reach_to_the_dilation() -> None:
+    y = mg.conv_transpose1d(mg.ones((1, 1, 2)), mg.tensor([[[1.0, 10.0]]]), dilation=3, output_padding=2)
+    assert y.tolist() == [[[1.0, 1.0, 0.0, 10.0, 10.0, 0.0, 0.0]]]
+
+
 WRONG: list[tuple[Any, type[Exception], str]] = [
     (lambda: mg.conv1d(mg.ones((2, 3)), mg.ones((2, 3, 1))), mg.errors.ShapeError, r"\(n, c, w\)"),
     (lambda: mg.conv2d(mg.ones((1, 2, 3, 3)), mg.ones((1, 3, 3, 3))), mg.errors.ShapeError, "2 channels"),

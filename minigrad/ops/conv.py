@@ -85,11 +85,12 @@ def _conv_transpose(
         raise ShapeError(f"{op}: x has {c} channels in {groups} groups and weight takes {rows}; these do not fit")
     strides, dilations = several(stride, spatial, "stride"), several(dilation, spatial, "dilation")
     around, more = several(padding, spatial, "padding", 0), several(output_padding, spatial, "output_padding", 0)
-    if any(m >= s for m, s in zip(more, strides, strict=True)):
+    if any(m >= max(s, d) for m, s, d in zip(more, strides, dilations, strict=True)):
         raise ArgumentError(
-            f"output_padding: {more} must be less than stride {strides}: it chooses among the sizes that a convolution "
-            "of that stride maps to one"
+            f"output_padding: {more} must be less than stride {strides} or dilation {dilations}: it chooses among the "
+            "sizes that a convolution maps to one"
         )
+    beyond = tuple(max(0, e - s + 1) for e, s in zip(more, strides, strict=True))  # the end, which no window reaches
     whole = tuple(
         (m - 1) * s + d * (k - 1) + 1 + e
         for m, s, d, k, e in zip(lengths, strides, dilations, sizes, more, strict=True)
@@ -103,7 +104,9 @@ def _conv_transpose(
     out = groups * per_group
     y = reshape_(y, shape=(out, *sizes, n, *lengths))
     y = permute_dims_(y, axes=(1 + spatial, 0, *range(2 + spatial, 2 + 2 * spatial), *range(1, 1 + spatial)))
-    y = fold(y, shape=(n, out, *whole), axes=axes, sizes=tuple(sizes), strides=strides, dilations=dilations)
+    within = tuple(m - e for m, e in zip(whole, beyond, strict=True))
+    y = fold(y, shape=(n, out, *within), axes=axes, sizes=tuple(sizes), strides=strides, dilations=dilations)
+    y = pad(y, ((0, 0), (0, 0), *((0, e) for e in beyond)))
     if any(around):
         y = sliced(y, spec=(..., *(("slice", p, m - p, None) for p, m in zip(around, whole, strict=True))))
     return _biased(y, bias, spatial)
@@ -228,7 +231,7 @@ def conv_transpose2d(
         bias: (out,) or None.
         stride, dilation: of that convolution; two numbers for height and width, or one for both.
         padding: of that convolution: how much is cut off on either side here.
-        output_padding: how much is added at the end of each axis; less than `stride`.
+        output_padding: how much is added at the end of each axis; less than `stride` or `dilation`.
         groups: into how many parts the channels are divided.
 
     Returns:
