@@ -116,4 +116,4 @@ def plain(item: Item) -> str:
     """The text that is shown: between the tags of an HTML-like string, of another one with its escapes undone."""
     if item.kind == "html":
         return html.unescape(re.sub(r"<[^<>]*>", "", item.text))
-    return item.text.replace("\\\\", "\\")
+    return re.sub(r"\\([\\n])", lambda escape: {"n": "\n"}.get(escape[1], escape[1]), item.text)
