@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -124,6 +126,50 @@ def test_a_change_of_what_it_reads_is_an_error_where_the_result_does_not_show_it
         mg.errors.GraphError, match=r"remat: run again, the function gave another result.*call backward"
     ):
         y.backward()
+
+
+DEPARTURES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = {
+    "another operation": (mg.sin, mg.cos, "'cos' ran in the place of 'sin'"),
+    "other parameters": (
+        lambda x: mg.cumsum(x, axis=0),
+        lambda x: mg.cumsum(x, axis=1),
+        r"'cumsum' had the parameters \{'axis': 1.* in the place of \{'axis': 0",
+    ),
+    "one more": (mg.sin, lambda x: mg.sin(mg.sin(x)), "there is one more 'sin'"),
+    "one less": (lambda x: mg.exp(mg.sin(x)), mg.sin, "there is no 'exp' any more"),
+    "another number": (lambda x: x * 2.0, lambda x: x * 3.0, "'multiply' worked on something else"),
+    "another kind of number": (lambda x: x * 2.0, lambda x: x * 2, "'multiply' worked on something else"),
+    "another shape": (
+        lambda x: x + mg.ones((2, 1)).to(x.device),
+        lambda x: x + mg.ones((1, 2)).to(x.device),
+        "worked on something else",
+    ),
+    "another place": (lambda x: x * mg.sin(x), lambda x: mg.sin(x) * x, "worked on something else|in the place of"),
+}
+
+
+@pytest.mark.parametrize("name", DEPARTURES)
+def test_how_the_second_run_departs_is_said(name: str) -> None:
+    first, second, words = DEPARTURES[name]
+    turn = [first, second]
+    y = mg.remat(lambda x: turn.pop(0)(x))(mg.tensor([[0.3, 0.4], [0.5, 0.6]], requires_grad=True))
+    with pytest.raises(mg.errors.GraphError, match=f"(?s){words}"):
+        y.sum().backward()
+
+
+def test_numbers_that_are_no_numbers_are_the_same_again() -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    mg.remat(lambda x: mg.where(mg.isnan(x * math.nan), x, math.nan))(x).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_it_takes_functions_and_records_only_where_something_is_recorded() -> None:
+    with pytest.raises(mg.errors.ArgumentTypeError, match=r"remat: f is a Tensor; give the function itself"):
+        mg.remat(mg.tensor(1.0))  # type: ignore[arg-type]
+    x = mg.tensor(1.0, requires_grad=True)
+    with mg.no_grad():
+        assert not mg.remat(mg.sin)(x).requires_grad
+    assert not mg.remat(mg.sin)(x.detach()).requires_grad
 
 
 def test_state_is_met_as_it_was_and_left_as_it_is() -> None:
