@@ -75,6 +75,15 @@ def reworded(whole: bytes, rng: np.random.Generator) -> bytes:
 # ---- files that were made to harm
 
 TENSOR = b'{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+
+
+def bytewise(count: int, hole: int | None = None) -> bytes:
+    """A file of `count` tensors of one byte, and a byte after tensor number `hole` that belongs to none."""
+    starts = [k + (hole is not None and k > hole) for k in range(count)]
+    entries = (b'"%d":{"dtype":"U8","shape":[1],"data_offsets":[%d,%d]}' % (k, i, i + 1) for k, i in enumerate(starts))
+    return framed(b"{" + b",".join(entries) + b"}", bytes(count + (hole is not None)))
+
+
 HOSTILE = {
     "nothing": b"",
     "length 2**63": framed(b"{}", length=2**63),
@@ -90,30 +99,9 @@ HOSTILE = {
     "NaN": framed(b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}}', bytes(4)),
     "bad UTF-8": framed(b'{"\xff":' + TENSOR + b"}", bytes(4)),
     "100,000 entries": framed(b"{" + b",".join(b'"%d":0' % k for k in range(100_000)) + b"}"),
-    "100,000 tensors and a hole": framed(
-        b"{"
-        + b",".join(
-            b'"%d":{"dtype":"U8","shape":[1],"data_offsets":[%d,%d]}' % (k, k + (k > 5), k + 1 + (k > 5))
-            for k in range(100_000)
-        )
-        + b"}",
-        bytes(100_001),
-    ),
-    "100,000 tensors": framed(
-        b"{"
-        + b",".join(b'"%d":{"dtype":"U8","shape":[1],"data_offsets":[%d,%d]}' % (k, k, k + 1) for k in range(100_000))
-        + b"}",
-        bytes(100_000),
-    ),
-    "9,000 tensors and a hole": framed(
-        b"{"
-        + b",".join(
-            b'"%d":{"dtype":"U8","shape":[1],"data_offsets":[%d,%d]}' % (k, k + (k > 5), k + 1 + (k > 5))
-            for k in range(9_000)
-        )
-        + b"}",
-        bytes(9_001),
-    ),
+    "100,000 tensors and a hole": bytewise(100_000, hole=5),
+    "100,000 tensors": bytewise(100_000),
+    "9,000 tensors and a hole": bytewise(9_000, hole=5),
     "a text of 4 MB": framed(b'{"__metadata__":{"minigrad":"' + b"a" * 4_000_000 + b'"}'),
     "a dtype of nobody": framed(b'{"a":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}', bytes(4)),
     "65 axes": framed(b'{"a":{"dtype":"F32","shape":[' + b"1," * 64 + b'1],"data_offsets":[0,4]}}', bytes(4)),

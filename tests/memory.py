@@ -27,3 +27,14 @@ def traced() -> Iterator[Callable[[], int]]:
         yield lambda: tracemalloc.get_traced_memory()[0] - start
     finally:
         tracemalloc.stop()
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Only reference counts free anything inside."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from memory import without_collector
 from tables import OPS, with_rule
 
 import minigrad as mg
 from minigrad.core import change
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Only reference counts free anything inside."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
 
 # ---- M5: faults
 

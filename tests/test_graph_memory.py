@@ -12,14 +12,13 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from memory import traced
+from memory import traced, without_collector
 from tables import OPS, TRACKED, points
 
 import minigrad as mg
@@ -34,17 +33,6 @@ def chain(length: int, x: Any) -> Any:
     for _ in range(length):
         y = y * 1.0
     return y
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Only reference counts free anything inside."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 # ---- M1, M2: depth and width

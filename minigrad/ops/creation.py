@@ -16,13 +16,19 @@ Shape = int | tuple[int, ...]
 
 def _filled(op: str, shape: Shape, value: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     sizes = integers(shape, "shape", op, least=0)
-    if not isinstance(value, (bool, np.bool_)):
-        number(value.item() if isinstance(value, (np.ndarray, Tensor)) and not value.ndim else value, "value", op)
+    _scalar(value, op)
     return tensor(
         np.full(sizes, value, None if dtype is None else dtype_of(dtype, op)),
         device=device,
         requires_grad=requires_grad,
     )
+
+
+def _scalar(value: Any, op: str) -> Any:
+    """`value`, or the number in it where it is an array of no axes; ArgumentTypeError for what is none."""
+    if isinstance(value, (np.ndarray, Tensor)) and not value.ndim:
+        value = value.item()
+    return value if isinstance(value, (bool, np.bool_)) else number(value, "value", op)
 
 
 def zeros(shape: Shape, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
@@ -71,8 +77,7 @@ def ones_like(x: Operand, *, dtype: Any = None) -> Tensor:
 
 def _like(op: str, x: Any, value: Any, dtype: Any) -> Tensor:
     shape = shape_of(x, op)
-    if not isinstance(value, (bool, np.bool_)):
-        number(value, "value", op)
+    value = _scalar(value, op)
     return constant(x, value=value, shape=shape, dtype=x.dtype if dtype is None else dtype_of(dtype, op))
 
 

@@ -40,23 +40,31 @@ def _case_cumsum(rng: Rng) -> Sample:
 _WIDER = {"e": np.dtype(np.float32), "f": np.dtype(np.float64)}
 
 
+def _running(accumulate: Any, x: Any, axis: int, reverse: bool) -> Any:
+    """`accumulate` along `axis`, from its end where `reverse`; each result as exact as the one over the whole axis."""
+    back = (slice(None),) * axis + (slice(None, None, -1),)
+    wide = _WIDER.get(x.dtype.char)
+    y = accumulate(x[back] if reverse else x, axis=axis, dtype=wide)
+    return (y[back] if reverse else y).astype(y.dtype if wide is None else x.dtype, copy=False)
+
+
+def _running_aval(accumulate: Any, x: Any) -> tuple[Any, Any]:
+    """The shape and dtype of `_running`: floats keep theirs, integers take NumPy's."""
+    kept = x.dtype is None or x.dtype.kind == "f"
+    return x.shape, x.dtype if kept else accumulate(np.ones(1, x.dtype)).dtype
+
+
 @primitive(
     lambda g, axis, reverse: cumsum_(g, axis=axis, reverse=not reverse),
     show=fn("cumsum", params=("axis", "reverse")),
     samples=_case_cumsum,
     kind="opaque",
-    infer=lambda x, *, axis, reverse: (
-        x.shape,
-        x.dtype if x.dtype is None or x.dtype.kind == "f" else np.cumsum(np.ones(1, x.dtype)).dtype,
-    ),
+    infer=lambda x, *, axis, reverse: _running_aval(np.cumsum, x),
     name="cumsum",
 )
 def cumsum_(xp: Any, x: Operand, *, axis: int, reverse: bool = False) -> Any:
     """The sums of the elements up to each place along `axis`, or from each place on: the adjoint of the former."""
-    back = (slice(None),) * axis + (slice(None, None, -1),)
-    wide = _WIDER.get(x.dtype.char)  # each sum is as exact as the one over the whole axis
-    y = xp.cumsum(x[back] if reverse else x, axis=axis, dtype=wide)
-    return (y[back] if reverse else y).astype(y.dtype if wide is None else x.dtype, copy=False)
+    return _running(xp.cumsum, x, axis, reverse)
 
 
 def _along(x: Any, axis: int | None, op: str) -> tuple[Any, int]:
@@ -144,18 +152,12 @@ def _before(y: Any, axis: int, reverse: bool) -> Any:
     show=fn("cumprod", params=("axis", "reverse")),
     samples=_case_cumsum,
     kind="opaque",
-    infer=lambda x, *, axis, reverse: (
-        x.shape,
-        x.dtype if x.dtype is None or x.dtype.kind == "f" else np.cumprod(np.ones(1, x.dtype)).dtype,
-    ),
+    infer=lambda x, *, axis, reverse: _running_aval(np.cumprod, x),
     name="cumprod",
 )
 def cumprod_(xp: Any, x: Operand, *, axis: int, reverse: bool = False) -> Any:
     """The products of the elements up to each place along `axis`, or from each place on."""
-    back = (slice(None),) * axis + (slice(None, None, -1),)
-    wide = _WIDER.get(x.dtype.char)
-    y = xp.cumprod(x[back] if reverse else x, axis=axis, dtype=wide)
-    return (y[back] if reverse else y).astype(y.dtype if wide is None else x.dtype, copy=False)
+    return _running(xp.cumprod, x, axis, reverse)
 
 
 @method("cumprod")
