@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from minigrad import errors, notation
-from minigrad.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from minigrad.backend import memory
 from minigrad.core import (
     Tensor,
@@ -27,6 +26,7 @@ from minigrad.core import (
     to,
 )  # fmt: skip
 from minigrad.core.modes import use_device
+from minigrad.transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 # isort: off
 # fmt: off
@@ -61,7 +61,7 @@ from minigrad.ops.sorting import argsort, searchsorted, sort, topk
 from minigrad.ops.special import erf, gelu, silu, softplus
 # fmt: on
 # isort: on
-from minigrad.recompute import remat
+from minigrad.transforms.recompute import remat
 
 if TYPE_CHECKING:
     from minigrad import backend, check, data, debug, graph, init, linalg, losses, optim, random, safe, training

@@ -128,8 +128,8 @@ def _at_least_one(text: str) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from minigrad.tasks.digits import Settings, train_digits
     from minigrad.training import Interrupted
-    from minigrad.training.digits import Settings, train_digits
 
     device = _device(arguments.device)
     given = {name: getattr(arguments, name) for name in Settings._fields if getattr(arguments, name) is not None}
@@ -170,7 +170,7 @@ def _device(name: str) -> str:
 def _resumed(weights: Path, given: dict[str, Any]) -> Any:
     """The settings of the run to resume; ArgumentError for a flag that would make it another run."""
     from minigrad.saving import load
-    from minigrad.training.digits import Settings
+    from minigrad.tasks.digits import Settings
 
     if not weights.exists():
         raise ArgumentError(

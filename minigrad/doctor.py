@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad import backend
 from minigrad.errors import MinigradError, PluginError, PluginWarning
-from minigrad.graph.engine import find_engine
+from minigrad.graph.rendering import find_engine
 from minigrad.module import layers
 from minigrad.registry import plugins_off
 

@@ -19,20 +19,21 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("backend",),
     ("core",),
     ("ops",),
-    ("autodiff", "evaluation", "linalg", "random", "recompute", "safe", "structures"),
+    ("transforms", "linalg", "random", "safe"),
     ("module", "init", "saving", "losses"),
     ("optim", "data"),
     ("graph", "debug"),
     ("check",),
     ("training",),
+    ("tasks",),
     ("doctor", "cli", "__main__"),
 )
 # Where one floor holds modules that build on each other, the order in which they do.
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
-    ("structures", "evaluation", "autodiff"),
-    ("structures", "recompute"),
+    ("transforms.structures", "transforms.evaluation", "transforms.autodiff"),
+    ("transforms.structures", "transforms.recompute"),
     ("doctor", "cli", "__main__"),
     tuple(
         f"ops.{name}"

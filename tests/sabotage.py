@@ -227,7 +227,7 @@ def without_copies(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(backend, "copy", lambda a: a)
     patch.setattr(backend, "asarray", shared)
-    for module in ("minigrad.core.dispatch", "minigrad.core.tensor", "minigrad.recompute"):
+    for module in ("minigrad.core.dispatch", "minigrad.core.tensor", "minigrad.transforms.recompute"):
         patch.setattr(import_module(module), "freeze", lambda a: np.asarray(a) if isinstance(a, np.generic) else a)
 
 

@@ -32,7 +32,7 @@ def fake(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, name: str = "
 
 def without_engines(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr("minigrad.graph.engine.beside_python", lambda name: None)
+    monkeypatch.setattr("minigrad.graph.rendering.beside_python", lambda name: None)
 
 
 def test_absent(graph: mg.Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -33,7 +33,7 @@ FAMILIES = {  # page -> its title, and the modules of its primitives or the prim
     "indexing": ("Indexing and sorting", ("ops.index", "ops.sorting")),
     "linalg": ("Linear algebra", ("ops.linalg", "ops.decompose")),
     "windows": ("Windows", ("ops.windows",)),
-    "engine": ("What the engine itself needs", ("core.essential", "autodiff", "evaluation")),
+    "engine": ("What the engine itself needs", ("core.essential", "transforms.autodiff", "transforms.evaluation")),
     "random": ("Random words", ("random.words",)),
 }
 UNSTABLE = ("eigh", "inv", "solve", "slogdet", "cholesky", "qr")  # LAPACKs differ in signs and zeros: no values

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autodiff import jvp, vjp
 from minigrad.check.points import Array, Function, Level, Point, flat, like, place, prepare, pulled, sweep
 from minigrad.check.report import CheckError, Report
 from minigrad.core import Tensor
 from minigrad.errors import ArgumentError
+from minigrad.transforms.autodiff import jvp, vjp
 
 _FEW = 16  # up to this many elements every partial derivative is looked at, beyond it one random combination
 _STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # truncation of a central difference against its rounding

@@ -3,11 +3,11 @@
 """
 
 from minigrad.graph.derivation import Derivation
-from minigrad.graph.engine import render
-from minigrad.graph.model import Graph
+from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Edge, Node, Scope
 from minigrad.graph.programs import Abstract, Program, Step, program
 from minigrad.graph.recorder import trace
+from minigrad.graph.rendering import render
 from minigrad.graph.routes import Routes
 
 __all__ = [

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 from minigrad.core import scope, sweep
-from minigrad.recompute import ONE
+from minigrad.transforms.recompute import ONE
 
 _SWEEP, _ENTER = sweep.__code__, scope.__enter__.__code__
 _AGAIN = getattr(ONE.whole, "__code__", None)

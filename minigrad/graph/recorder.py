@@ -19,7 +19,7 @@ from minigrad.core.primitive import Primitive
 from minigrad.core.sources import user_line
 from minigrad.graph.brief import brief
 from minigrad.graph.callers import given, inside_sweep, rematerialises
-from minigrad.graph.model import Graph
+from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
 STATE: dict[str, Kind] = {"Parameter": "parameter", "Buffer": "buffer"}

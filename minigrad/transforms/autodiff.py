@@ -14,9 +14,9 @@ from typing import Any, SupportsIndex, TypeAlias
 from minigrad.core import MODES, Tensor, full_like, gradients, integers
 from minigrad.core.sweep import zeros_as
 from minigrad.errors import ArgumentTypeError
-from minigrad.evaluation import Function, Run
 from minigrad.ops.shape import put_part, stack
-from minigrad.structures import beside, mapped
+from minigrad.transforms.evaluation import Function, Run
+from minigrad.transforms.structures import beside, mapped
 
 Positions: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 

@@ -23,7 +23,7 @@ from minigrad.core.node import Leaf, next_id
 from minigrad.core.tensor import freeze
 from minigrad.errors import ArgumentTypeError, GraphError
 from minigrad.notation import fn
-from minigrad.structures import leaves, mapped
+from minigrad.transforms.structures import leaves, mapped
 
 __all__ = ["remat"]
 

@@ -12,10 +12,10 @@ from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameE
 from minigrad.graph import data
 from minigrad.graph.derivation import Derivation, derive_node, derive_scope
 from minigrad.graph.dot import draw
-from minigrad.graph.engine import render
 from minigrad.graph.formulas import arguments, describe, expression, primitive_of
 from minigrad.graph.known import Known
 from minigrad.graph.nodes import Edge, Node, Scope
+from minigrad.graph.rendering import render
 from minigrad.graph.routes import Routes, routes
 from minigrad.graph.view import view_of
 from minigrad.notation import Expr

@@ -55,7 +55,7 @@ def digits_network() -> Module:
         UnknownLayerError: minigrad-layers is not installed.
 
     Example:
-        >>> from minigrad.training.digits import digits_network
+        >>> from minigrad.tasks.digits import digits_network
         >>> sum(parameter.size for parameter in digits_network().parameters())
         21482
     """
@@ -109,7 +109,7 @@ def train_digits(
         Interrupted: Ctrl-C; the run was saved and can be resumed.
 
     Example:
-        >>> from minigrad.training.digits import Settings, train_digits
+        >>> from minigrad.tasks.digits import Settings, train_digits
         >>> history, missing = train_digits("digits", Settings(epochs=1), verbose=0)
         >>> history.history["val_accuracy"][0] > 0.5
         True

@@ -29,7 +29,7 @@ from minigrad.core.node import next_id
 from minigrad.core.sweep import seed, zeros_as
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
 from minigrad.notation import as_is, fn
-from minigrad.structures import beside, leaves, mapped
+from minigrad.transforms.structures import beside, leaves, mapped
 
 Function = Callable[..., Any]
 

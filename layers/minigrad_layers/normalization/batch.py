@@ -1,0 +1,152 @@
+"""Normalization over the batch: batch norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minigrad as mg
+from minigrad.errors import ArgumentError, ShapeError
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive
+
+
+class _BatchNorm(mg.Module):
+    """What the batch norms share: one mean and variance for each channel, over the batch and all places in space."""
+
+    dims: tuple[int, ...]
+    axes_named: str
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: str | None = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+        decay: float | None = None,
+        correction: int = 1,
+    ) -> None:
+        if decay is not None:
+            if momentum != 0.1:
+                raise ArgumentError(
+                    f"decay={decay} and momentum={momentum}: decay is 1 - momentum, so give one of them"
+                )
+            momentum = 1 - decay
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ArgumentError(
+                f"momentum: {momentum!r} is the weight of the new batch, from 0 to 1, or None for the average of all"
+            )
+        if correction not in (0, 1):
+            raise ArgumentError(f"correction: {correction!r} must be 1 (running_var divides by n - 1) or 0 (by n)")
+        self.num_features, self.eps, self.momentum, self.correction = num_features, positive(eps), momentum, correction
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight: mg.Parameter | None = None
+        self.bias: mg.Parameter | None = None
+        self.running_mean: mg.Buffer | None = None
+        self.running_var: mg.Buffer | None = None
+        self.num_batches_tracked: mg.Buffer | None = None
+        if affine:
+            self.weight, offset = affine_parameters((num_features,), dtype, device)
+            self.bias = offset if bias else None
+        if track_running_stats:
+            wide = "float64" if dtype is not None and mg.zeros(0, dtype=dtype).dtype.itemsize == 8 else "float32"
+            self.running_mean = mg.Buffer(mg.init.zeros((num_features,), dtype=wide, device=device))
+            self.running_var = mg.Buffer(mg.init.ones((num_features,), dtype=wide, device=device))
+            self.num_batches_tracked = mg.Buffer(mg.tensor(0, dtype="int64", device=device))
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        """The input normalized by the statistics of its batch in training, by the running ones otherwise."""
+        name, channels = type(self).__name__, self.num_features
+        if x.ndim not in self.dims or x.shape[1] != channels:
+            raise ShapeError(
+                f"{name}: x has shape {x.shape}, it must be {self.axes_named} with c = num_features = {channels}"
+            )
+        axes, column = (0, *range(2, x.ndim)), (channels,) + (1,) * (x.ndim - 2)
+        weight, bias = (p if p is None else mg.reshape(p, column) for p in (self.weight, self.bias))
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            known = mg.reshape(self.running_mean, column), mg.reshape(self.running_var, column)
+            return normalize(x, axes, weight, bias, eps=self.eps, statistics=known).y
+        n = x.size // channels if channels else 0
+        if n < 2:
+            raise ShapeError(
+                f"{name}: an input of shape {x.shape} has {n} value{'s' * (n != 1)} per channel, a variance needs two; "
+                "train with larger batches (drop_last drops a last one of 1), or use the running statistics with eval()"
+            )
+        y, mean, var = normalize(x, axes, weight, bias, eps=self.eps)
+        if self.training:
+            self._track(mean, var, n)
+        return y
+
+    def _track(self, mean: mg.Tensor, var: mg.Tensor, n: int) -> None:
+        """Move the running statistics towards those of a batch with `n` values per channel."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        count = self.num_batches_tracked + 1
+        self.num_batches_tracked.assign(count)
+        share = 1.0 / mg.astype(count, self.running_mean.dtype) if self.momentum is None else self.momentum
+        factor = n / (n - self.correction)
+        for kept, new, times in ((self.running_mean, mean, 1.0), (self.running_var, var, factor)):
+            new = mg.reshape(mg.stop_gradient(new, why="running statistics"), kept.shape)
+            kept.assign(kept * (1.0 - share) + new * (share * times))
+
+    def reset_running_stats(self) -> None:
+        """Forget the running statistics: mean 0, variance 1, no batch."""
+        for buffer, value in ((self.running_mean, 0.0), (self.running_var, 1.0), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer.assign(mg.full(buffer.shape, value, dtype=buffer.dtype, device=buffer.device))
+
+    def extra_repr(self) -> str:
+        """PyTorch's."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+@mg.register_layer
+class BatchNorm1d(_BatchNorm):
+    """Each channel of (n, c) or (n, c, l) normalized over the batch: y = (x - mean) / sqrt(var + eps) weight + bias.
+
+    Args:
+        num_features: c.
+        eps: added to the variance; above 0.
+        momentum: weight of the new batch in the running statistics, as in PyTorch; None for the average of all
+            batches, as in the paper. `decay`, 1 - momentum, is the other convention.
+        affine, bias: whether there are `weight` (c) and `bias` (c), which start as 1 and 0; no bias without the weight.
+        track_running_stats: keep `running_mean`, `running_var` and `num_batches_tracked`, which eval() uses; without
+            them the batch's own statistics are used always.
+        correction: 1 keeps the unbiased variance, divided by n - 1, 0 the one that normalizes, divided by n.
+
+    Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift", ICML 2015.
+
+    Raises:
+        ArgumentError: eps <= 0, a momentum outside 0 to 1.
+        ShapeError: another number of channels, or in training one value per channel, whose variance is no use.
+
+    Example:
+        >>> import minigrad as mg
+        >>> BatchNorm1d(2)(mg.tensor([[1.0, 5.0], [3.0, 5.0]]))
+        tensor([[-0.999995,  0.      ],
+                [ 0.999995,  0.      ]], op='add')
+    """
+
+    samples = ((3,), (5, 3)), ((2, 1e-3, None), (2, 2, 3)), ((3, 1e-5, 0.1, False, False), (5, 3))
+    dims, axes_named = (2, 3), "(n, c) or (n, c, l)"
+
+
+@mg.register_layer
+class BatchNorm2d(_BatchNorm):
+    """Each channel of (n, c, h, w) normalized over the batch and all its places; otherwise as BatchNorm1d.
+
+    Example:
+        >>> import minigrad as mg
+        >>> BatchNorm2d(3)(mg.ones((2, 3, 4, 4))).shape
+        (2, 3, 4, 4)
+    """
+
+    samples = (((2,), (3, 2, 2, 2)),)
+    dims, axes_named = (4,), "(n, c, h, w)"

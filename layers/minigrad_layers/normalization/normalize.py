@@ -1,0 +1,82 @@
+"""What the normalization layers share: one composition; they differ in the axes and in where the statistics come from.
+
+There is no backward pass here, and there must never be one: the gradients, of every order, are those of the primitives.
+Hand-derived ones are where engines go wrong silently, in the second order or when a scale is 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import minigrad as mg
+from minigrad.errors import ArgumentError, DtypeError
+
+
+class Normalized(NamedTuple):
+    """A normalized input and the statistics that were used; axes that they were taken over have size 1."""
+
+    y: mg.Tensor
+    mean: mg.Tensor
+    var: mg.Tensor  # divided by n, not n - 1
+
+
+def normalize(
+    x: mg.Tensor,
+    axes: tuple[int, ...],
+    weight: mg.Tensor | None,
+    bias: mg.Tensor | None,
+    *,
+    eps: float,
+    statistics: tuple[mg.Tensor, mg.Tensor] | None = None,
+) -> Normalized:
+    """y = (x - mean) / sqrt(var + eps) weight + bias, with mean and variance of `x` over `axes` unless they are given.
+
+    `weight` and `bias` broadcast against `x`. float16 is computed in float32 and comes back as float16. A constant
+    input gives exactly `bias`. The mean (of the deviations from a rounded mean, see `minigrad.deviations`) and the
+    variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient; labels with an
+    underscore are for whoever reads a drawing or a derivation.
+    """
+    if x.dtype.kind != "f":
+        raise DtypeError(
+            f"x has dtype {x.dtype}, and only floats can be normalized; convert it with x.astype('float32')"
+        )
+    half = x.dtype.itemsize == 2
+    wide = mg.astype(x, "float32") if half else x
+    if statistics is None:
+        d, r, var, shift = mg.deviations(wide, axes)
+        d, r, var, shift = d.named("_deviation"), r.named("mean"), var.named("var"), shift.named("_shift")
+        mean = (shift + r).named("_whole_mean")
+    else:
+        mean, var = statistics
+        d, r = wide - mean, None
+    scale = mg.rsqrt(var + eps).named("_scale")
+    if _repeats(weight, x, axes):  # (d - r) scale weight + bias with one pass over x less, since the rest is small
+        scale = scale if weight is None else (scale * weight).named("_gain")
+        y = d * scale
+        if r is not None:
+            y = y + (-(r * scale) if bias is None else bias - r * scale)
+        elif bias is not None:
+            y = y + bias
+    else:
+        y = (d if r is None else d - r) * scale
+        y = y if weight is None else y * weight
+        y = y if bias is None else y + bias
+    return Normalized(mg.astype(y, x.dtype) if half else y, mean, var)
+
+
+def _repeats(weight: mg.Tensor | None, x: mg.Tensor, axes: tuple[int, ...]) -> bool:
+    """Whether statistics over `axes` times `weight` still have an axis of size 1 that `x` has not."""
+    sizes = () if weight is None else weight.shape
+    own = (1,) * (x.ndim - len(sizes)) + sizes
+    return any(own[i] == 1 != x.shape[i] for i in axes)
+
+
+def affine_parameters(shape: tuple[int, ...], dtype: Any, device: str | None) -> tuple[mg.Parameter, mg.Parameter]:
+    ones, zeros = (f(shape, dtype=dtype, device=device) for f in (mg.init.ones, mg.init.zeros))
+    return mg.Parameter(ones), mg.Parameter(zeros)
+
+
+def positive(eps: float) -> float:
+    if not eps > 0:
+        raise ArgumentError(f"eps: {eps!r} must be above 0, or a constant input would divide by zero; 1e-5 is usual")
+    return eps

@@ -1,0 +1,1 @@
+"""Ready tasks: data, a network and its training, as the command line runs them."""
