@@ -132,16 +132,22 @@ def test_without_the_layers_it_says_what_to_install(tmp_path: Path) -> None:
         ("train digits --device gpu", 2, "available here: numpy"),
         ("train digits --resume", 2, "there is no runs/digits/weights.safetensors"),
         ("train digits --seed -1", 2, "-1"),
+        ("train digits --out README", 2, "'README' is a file, not a folder"),
+        ("train digits --out README/runs", 2, "'README' is a file, not a folder"),
         ("draw Linaer 2 2 --shape 3x2", 2, "did you mean 'Linear'"),
         ("draw Linear 2 --shape 3x2", 2, "Linear(2)"),
         ("draw Linear 2 2 --shape 3x5", 2, "--shape 3x5"),
         ("draw Linear 2 2 --shape 3,2", 2, "such as 4x3"),
         ("draw Linear 2 2 --shape 3x2 -o x.jpg", 2, "must end in one of"),
-        ("draw Linear 2 2 --shape 3x2 -o nowhere/x.dot", 1, "nowhere"),
+        ("draw Linear 2 2 --shape 3x2 -o nowhere/x.dot", 2, "there is no folder 'nowhere'"),
+        ("train digits --lr 0", 2, "'0' must be a number above 0"),
+        ("train digits --lr inf", 2, "must be a number above 0"),
+        ("train digits --seed 1.5", 2, "2**64"),
         ("layers --jason", 2, "--jason"),
     ],
 )
-def test_mistakes_get_one_message(line: str, code: int, said: str, call: Callable[..., Said]) -> None:
+def test_mistakes_get_one_message(line: str, code: int, said: str, call: Callable[..., Said], tmp_path: Path) -> None:
+    (tmp_path / "README").write_text("a file that stands in the way")
     found, out, err = call(line)
     assert found == code
     assert said in err
