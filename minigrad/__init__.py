@@ -66,7 +66,7 @@ from minigrad.transforms.recompute import remat
 if TYPE_CHECKING:
     from minigrad import backend, check, data, debug, graph, init, linalg, losses, optim, random, safe, training
     from minigrad.graph import Graph, trace
-    from minigrad.module import Buffer, Module, Parameter, layer, layers, register_layer, summary
+    from minigrad.module import Buffer, Module, Parameter, Sample, layer, layers, register_layer, summary
     from minigrad.saving import load, load_tensors, save
     from minigrad.training import fit
 
@@ -92,7 +92,9 @@ _LAZY = {  # loaded when first asked for: a program that differentiates one func
         "",
     ),
     **dict.fromkeys(("Graph", "trace"), "graph"),
-    **dict.fromkeys(("Buffer", "Module", "Parameter", "layer", "layers", "register_layer", "summary"), "module"),
+    **dict.fromkeys(
+        ("Buffer", "Module", "Parameter", "Sample", "layer", "layers", "register_layer", "summary"), "module"
+    ),
     **dict.fromkeys(("load", "load_tensors", "save"), "saving"),
     "fit": "training",
 }
@@ -102,6 +104,7 @@ __all__ = [
     "Graph",
     "Module",
     "Parameter",
+    "Sample",
     "Tensor",
     "abs",
     "acos",

@@ -142,13 +142,16 @@ class Registry(Mapping[str, T], Generic[T]):
         )
 
     def _placed(self, origin: Origin) -> Origin:
-        """`origin` with its distribution, found by the longest module path that an entry point of the group names."""
+        """`origin` with its distribution, by what an entry point of the group names."""
         if origin.distribution:
             return origin
-        path = origin.module
-        while path and path not in self._offered:
-            path = path.rpartition(".")[0]
-        return origin._replace(distribution=self._offered.get(path, ""))
+        return origin._replace(distribution=self._offered.get(self.root(origin.module), ""))
+
+    def root(self, module: str) -> str:
+        """The longest path above (or at) a module that an entry point of the group names; "" for none."""
+        while module and module not in self._offered:
+            module = module.rpartition(".")[0]
+        return module
 
     # ---- asking ----
 

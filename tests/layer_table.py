@@ -14,7 +14,10 @@ import minigrad_layers
 Row = tuple[str, tuple[Any, ...], tuple[int, ...]]
 
 ROWS: list[Row] = [
-    (name, args, shape) for name in minigrad_layers.__all__ for args, shape in getattr(minigrad_layers, name).samples
+    (name, sample.args, sample.inputs[0])
+    for name in minigrad_layers.__all__
+    for sample in mg.Sample.of(getattr(minigrad_layers, name))
+    if len(sample.inputs) == 1 and all(isinstance(n, int) for n in sample.inputs[0])
 ]
 IDS = [f"{name}{args} of {shape}" for name, args, shape in ROWS]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -175,3 +176,24 @@ def test_a_name_of_minigrads_own_layers_may_not_be_taken(tmp_path: Path) -> None
     assert "(minigrad-layers)" in out
     assert "(rude-layers)" in out
     assert run(CORE + "from minigrad_layers import Linear\nprint(Linear(2, 3))", tmp_path)[0].startswith("Linear(in_")
+
+
+def test_the_family_is_the_folder_below_what_the_entry_point_names(tmp_path: Path) -> None:
+    """A stranger's package too, wherever in it the layers lie; what lies in that module itself goes by the package."""
+    install(tmp_path, "acme-nn", "", "acme.nn.layers")
+    folder = tmp_path / "acme/nn/layers/norms"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text(
+        "from acme.nn.layers import noise\nfrom acme.nn.layers.norms import rms\n"
+        + NEW.format(name="Plain", does="x.", factor=1)
+    )
+    (folder / "rms.py").write_text(NEW.format(name="Deep", does="x.", factor=1))
+    (folder.parent / "noise.py").write_text(NEW.format(name="Noise", does="x.", factor=1))
+    use = "print({n: i.family for n, i in mg.layers().items() if n in ('Plain', 'Deep', 'Noise', 'BatchNorm2d')})"
+    found = run("import minigrad as mg\n" + use, tmp_path)[0]
+    assert ast.literal_eval(found) == {
+        "BatchNorm2d": "normalization",
+        "Deep": "norms",
+        "Noise": "noise",
+        "Plain": "acme",
+    }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # numpy.random takes 13 ms to import
 
 __all__ = [
     "apart",
+    "below",
     "between",
     "booleans",
     "distinct",
@@ -21,11 +23,13 @@ __all__ = [
     "reals",
     "some_axes",
     "some_shape",
+    "spread",
     "unit",
 ]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rng: TypeAlias = "Generator"
+Domain: TypeAlias = "Callable[[Rng, tuple[int, ...]], Array]"
 
 
 def reals(rng: Rng, shape: tuple[int, ...]) -> Array:
@@ -71,6 +75,22 @@ def booleans(rng: Rng, shape: tuple[int, ...]) -> Array:
     """True or False, evenly."""
     mask: Array = rng.integers(2, size=shape).astype(bool)
     return mask
+
+
+def spread(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Evenly spread over [-2, 2] in random order: no ties, none within 0.8 / n of 0, nothing that depends on luck."""
+    n = int(np.prod(shape))
+    return ((rng.permutation(n) + 0.3) * (4 / max(n, 1)) - 2).reshape(shape)
+
+
+def below(n: int) -> Domain:
+    """A domain: the integers 0 to n - 1, evenly; positions in a table, labels of classes."""
+
+    def draw(rng: Rng, shape: tuple[int, ...]) -> Array:
+        return rng.integers(n, size=shape)
+
+    draw.__name__ = f"below({n})"
+    return draw
 
 
 def some_shape(rng: Rng, least: int = 0, most: int = 4, side: int = 4) -> tuple[int, ...]:

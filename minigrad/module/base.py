@@ -15,13 +15,14 @@ import numpy as np
 from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
 from minigrad.errors import CheckpointError, DeclarationError, DtypeError
+from minigrad.module.samples import Sample
 from minigrad.module.tensors import Buffer, Parameter
 from minigrad.random import Generator, new_stream
 
 M = TypeVar("M", bound="Module")
 T = TypeVar("T")
 
-Samples: TypeAlias = "tuple[tuple[tuple[Any, ...], tuple[int, ...]], ...]"
+Samples: TypeAlias = "tuple[Sample | tuple[tuple[Any, ...], tuple[int, ...]], ...]"
 
 
 class Module:
@@ -46,7 +47,8 @@ class Module:
 
     training: bool = True
     samples: ClassVar[Samples] = ()
-    """How to try the layer: pairs (constructor's arguments, shape of an input). The checks go by them."""
+    """How to try the layer: objects of `minigrad.Sample`, or pairs (constructor's arguments, shape of the one input).
+    The checks go by them."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every layer defines its own."""

@@ -26,7 +26,7 @@ class LayerInfo(NamedTuple):
     """One row of the listing of layers."""
 
     name: str
-    family: str  # the file or folder of its package that holds it: dense, normalization, …
+    family: str  # the file or folder below what its entry point names: dense, normalization, …; else its package
     origin: str  # the distribution that it comes from, else its file
     summary: str  # the first line of its docstring
 
@@ -87,6 +87,12 @@ def layers() -> Mapping[str, LayerInfo]:
     found = {}
     for name, cls, origin in REGISTRY.entries():
         lines = (inspect.getdoc(cls) or "").splitlines()
-        family = cls.__module__.split(".")[:2][-1]
-        found[name] = LayerInfo(name, family, origin.distribution or origin.file, lines[0] if lines else "")
+        found[name] = LayerInfo(name, _family(cls), origin.distribution or origin.file, lines[0] if lines else "")
     return found
+
+
+def _family(cls: type[Module]) -> str:
+    whole = cls.__module__.split(".")
+    root = REGISTRY.root(cls.__module__)
+    below = whole[len(root.split(".")) :] if root else whole[1:]
+    return (below or whole)[0]
