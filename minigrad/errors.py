@@ -23,6 +23,7 @@
     └── RenderError (RuntimeError)              Graphviz is missing, failed or took too long
 
     PluginWarning (UserWarning)                 a plugin that could not be loaded; the rest goes on
+    RandomWarning (UserWarning)                 random numbers that are not independent where they should be
 
 `minigrad.check` adds `CheckError`, an AssertionError: it reports a wrong result, not a wrong call.
 
@@ -49,6 +50,7 @@ __all__ = [
     "NonFiniteError",
     "PluginError",
     "PluginWarning",
+    "RandomWarning",
     "RenderError",
     "ShapeError",
     "UnknownArrayError",
@@ -140,6 +142,10 @@ class PluginError(MinigradError, RuntimeError):
 
 class PluginWarning(UserWarning):
     """A plugin that could not be loaded; everything else goes on."""
+
+
+class RandomWarning(UserWarning):
+    """Random numbers that are not independent where one would take them to be."""
 
 
 class CheckpointError(MinigradError, ValueError):

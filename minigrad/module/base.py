@@ -7,6 +7,7 @@ Nothing here knows any particular layer.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
-from minigrad.errors import CheckpointError, DeclarationError, DtypeError
+from minigrad.errors import CheckpointError, DeclarationError, DtypeError, RandomWarning
 from minigrad.module.samples import Sample
 from minigrad.module.tensors import Buffer, Parameter
 from minigrad.random import Generator, new_stream
@@ -46,6 +47,7 @@ class Module:
     """
 
     training: bool = True
+    _thaw: tuple[bool, frozenset[str]] | None = None  # of a frozen module: what `unfreeze` gives back
     samples: ClassVar[Samples] = ()
     """How to try the layer: objects of `minigrad.Sample`, or pairs (constructor's arguments, shape of the one input).
     The checks go by them."""
@@ -96,6 +98,7 @@ class Module:
         """Every module, parameter, buffer and random stream below this module, each once, parents first."""
         seen: set[int] = set()
         names: set[str] = set()
+        streams: dict[tuple[int, int], str] = {}
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             path, value = stack.pop()
@@ -109,9 +112,24 @@ class Module:
                     )
                 names.add(path)
                 seen.add(id(value))
+                if isinstance(value, Generator) and not value.shares:
+                    other = streams.setdefault(value.state[:2], path)
+                    if other != path:
+                        self._warn_of_twins(other, path, value)
                 yield path, value
             if isinstance(value, (Module, list, tuple, dict)):
                 stack.extend(reversed([(f"{path}.{k}" if path else str(k), v) for k, v in _items(value)]))
+
+    def _warn_of_twins(self, one: str, other: str, generator: Generator) -> None:
+        generator.shares = True  # told once
+        warnings.warn(
+            f"{type(self).__name__}: {one} and {other} draw from one random stream, seed {generator.seed} stream "
+            f"{generator.stream}, so their masks are not independent (two dropouts drop the same units): "
+            "mg.random.seed was called between their construction, or one is a copy of the other. "
+            "model.new_streams() gives each its own; generator.shares = True keeps it and is silent",
+            RandomWarning,
+            stacklevel=4,
+        )
 
     def _named(self, kind: type[T]) -> Iterator[tuple[str, T]]:
         return ((path, value) for path, value in self._walk() if isinstance(value, kind))
@@ -210,14 +228,64 @@ class Module:
     # ---- changing it
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` on this module and all below it: batch statistics, dropout."""
+        """Set `training` on this module and all below it, but for those that are frozen: batch statistics, dropout."""
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = bool(mode) and not module.frozen
         return self
 
     def eval(self) -> Self:
         """The same as `train(False)`."""
         return self.train(False)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether `freeze` holds this module; read-only."""
+        return self._thaw is not None
+
+    def freeze(self) -> Self:
+        """Hold this module and all below it as they are, until `unfreeze`, whatever `train()` says above them.
+
+        Its parameters require no gradient (not by `requires_grad_()` either), so that no optimiser moves them;
+        `training` stays False, so that running statistics are used and not moved and nothing is dropped. Gradients
+        flow through it to what comes before. `repr` and `summary` say that it is frozen; a checkpoint does not keep it.
+        A parameter that is shared with a module outside is held there too.
+
+        Example:
+            >>> import minigrad as mg
+            >>> from minigrad_layers import BatchNorm1d, Linear, Sequential
+            >>> model = Sequential(Linear(3, 2), BatchNorm1d(2))
+            >>> _ = model[1].freeze()
+            >>> [m.train().training for m in model], [p.requires_grad for p in model.parameters()]
+            ([True, False], [True, True, False, False])
+        """
+        for module in list(self.modules()):
+            if not module.frozen:
+                learnt = frozenset(k for k, p in module._own_parameters() if p.requires_grad)
+                module._thaw = module.training, learnt
+                module.training = False
+        for p in self.parameters():
+            p.requires_grad = False
+        return self
+
+    def unfreeze(self) -> Self:
+        """End `freeze`, here and below: what required a gradient before does again, and `training` is what it was."""
+        for module in list(self.modules()):
+            if module._thaw is not None:
+                module.training, learnt = module._thaw
+                del module._thaw
+                for k, p in module._own_parameters():
+                    p.requires_grad = p.requires_grad or k in learnt
+        return self
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Those that no module below holds: attributes, and what lies in containers."""
+        stack = [(str(k), v) for k, v in _items(self)]
+        while stack:
+            path, value = stack.pop()
+            if isinstance(value, Parameter):
+                yield path, value
+            elif isinstance(value, (list, tuple, dict)):
+                stack.extend((f"{path}.{k}", v) for k, v in _items(value))
 
     def zero_grad(self) -> Self:
         """Forget all gradients: `.grad` of every parameter becomes None."""
@@ -227,14 +295,18 @@ class Module:
         return self
 
     def requires_grad_(self, flag: bool = True) -> Self:
-        """Track all parameters, or (False) freeze them."""
+        """Track all parameters, or none; those of frozen modules stay untracked (`unfreeze` gives them back)."""
+        held = {id(p) for m in self.modules() if m.frozen for _, p in m._own_parameters()}
         for p in self.parameters():
-            p.requires_grad = flag
+            p.requires_grad = flag and id(p) not in held
         return self
 
     def new_streams(self) -> Self:
-        """Give every random stream in here a number that nobody has yet: what the members of an ensemble that were
-        copied from one model need, so that they do not drop the same units.
+        """Give every random stream in here a number of its own, different from all that are in here now: what the
+        members of an ensemble that were copied from one model need, so that they do not drop the same units, and a
+        network whose parts were built after calls of `mg.random.seed`.
+
+        The numbers are the next ones of the seed in force, as for a layer that is constructed now.
 
         Example:
             >>> import copy
@@ -245,8 +317,12 @@ class Module:
             >>> second.generator == first.generator, second.new_streams().generator == first.generator
             (True, False)
         """
-        for _, generator in self.named_generators():
-            generator.state = new_stream().state
+        generators = [generator for _, generator in self.named_generators()]
+        taken = {generator.state[:2] for generator in generators}
+        for generator in generators:
+            while (fresh := new_stream().state)[:2] in taken:
+                pass
+            generator.state = fresh
         return self
 
     def to(self, device: str) -> Self:
@@ -283,7 +359,8 @@ class Module:
 
     def __repr__(self) -> str:
         lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._children()]
-        name, extra = type(self).__name__, self.extra_repr()
+        name = type(self).__name__
+        extra = ", ".join(part for part in (self.extra_repr(), "frozen" if self.frozen else "") if part)
         if not lines:
             return f"{name}({extra})"
         return f"{name}(" + (f"\n  {extra}" if extra else "") + "".join(f"\n  {line}" for line in lines) + "\n)"

@@ -64,7 +64,8 @@ def summary(model: Module, shape: tuple[int, ...]) -> str:
     rows: list[tuple[str, str, str]] = [_TITLES]
     for path, m in model.named_modules():
         count = "" if any(True for _ in m.children()) else f"{_count(m):,}"
-        rows.append((f"{path} {type(m).__name__}".strip(), str(watcher.found.get(id(m), "not called")), count))
+        held = " (frozen)" if m.frozen else ""
+        rows.append((f"{path} {type(m).__name__}{held}".strip(), str(watcher.found.get(id(m), "not called")), count))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}".rstrip() for a, b, c in rows]
     learnt = sum(p.size for p in model.parameters() if p.requires_grad)

@@ -38,11 +38,15 @@ class Generator:
         True
     """
 
-    __slots__ = ("_keys", "call", "seed", "stream")
+    __slots__ = ("_keys", "call", "seed", "shares", "stream")
+    shares: bool
+    """Whether it is known, or meant, that another generator of the same module draws from the same stream; False again
+    when `state` is set."""
 
     def __init__(self, seed: int, stream: int = 0, *, call: int = 0) -> None:
         self.seed, self.stream, self.call = _word(seed, "seed"), _word(stream, "stream"), _word(call, "call")
         self._keys: dict[str, Tensor] = {}
+        self.shares = False
 
     @property
     def state(self) -> tuple[int, int, int]:
@@ -56,7 +60,7 @@ class Generator:
         except (TypeError, ValueError):
             raise ArgumentError(f"state: {value!r} must be three integers: seed, stream, call") from None
         self.seed, self.stream, self.call = _word(seed, "seed"), _word(stream, "stream"), _word(call, "call")
-        self._keys = {}
+        self._keys, self.shares = {}, False
 
     def place(self, like: Tensor | str) -> tuple[Tensor, Tensor]:
         """Key and counter of the next call, as arrays on a device or beside a tensor; the call is then used up."""
@@ -80,7 +84,9 @@ class Generator:
         return call
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Generator:
-        return Generator(*self.state[:2], call=self.call)
+        twin = Generator(*self.state[:2], call=self.call)
+        twin.shares = self.shares
+        return twin
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Generator) and self.state == other.state
