@@ -10,7 +10,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("minigrad", "minigrad-layers", "numpy", "torch", "autograd")
+PACKAGES = ("minigrad-engine", "minigrad-layers", "numpy", "torch", "autograd")
 GPU_PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "nvidia-cublas", "nvidia-cuda-nvrtc")
 
 

@@ -6,6 +6,7 @@ Nothing is installed or changed by looking; plugins are loaded, for only then is
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import warnings
 from collections import Counter
@@ -21,12 +22,15 @@ from minigrad.graph.rendering import find_engine
 from minigrad.module import layers
 from minigrad.registry import plugins_off
 
-__all__ = ["NO_LAYERS", "examined"]
+__all__ = ["DISTRIBUTION", "NO_LAYERS", "beyond_v2", "blas", "cpu", "examined"]
+
+DISTRIBUTION = "minigrad-engine"  # what pip installs; another project has the bare name in the public registry
 
 NO_LAYERS = (
     "no layers are installed; minigrad-layers brings the standard ones: install both distributions in one command, "
     "in a checkout: pip install -e . -e layers"
 )
+X86_V2 = frozenset({"X86_V2", "SSE", "SSE2", "SSE3", "SSSE3", "SSE41", "SSE42", "POPCNT", "CX16", "LAHF"})
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -34,12 +38,13 @@ def examined() -> Iterator[tuple[str, str, str]]:
     """(what, "ok" or "absent" or "broken", detail), one after the other; absent is what a use can do without."""
     yield "python", "ok", f"{sys.version.split()[0]}, {sys.executable}"
     try:
-        yield "minigrad", "ok", version("minigrad")
+        yield "minigrad", "ok", f"{version(DISTRIBUTION)}, distribution {DISTRIBUTION}"
     except PackageNotFoundError:
         place = Path(__file__).parent
         yield "minigrad", "broken", f"not installed, but imported from {place}: pip install -e . -e layers"
     yield "numpy", "ok", np.__version__
-    yield "blas", "ok", _blas()
+    yield "cpu", "ok", cpu()
+    yield "blas", "ok", blas()
     yield "memory", "ok", backend.memory.state()
     yield from _plugins()
     for name, reason in backend.available().items():
@@ -58,7 +63,29 @@ def examined() -> Iterator[tuple[str, str, str]]:
             yield name, "absent" if use else "broken", f"not installed: pip install {name}{more}"
 
 
-def _blas() -> str:
+def cpu_features() -> tuple[str, ...]:
+    """The extensions of this CPU that NumPy has loops for, beyond what it takes for granted, in its own words."""
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    return tuple(found)
+
+
+def beyond_v2() -> tuple[str, ...]:
+    """Those of `cpu_features` that x86-64-v2 does not have; empty on other processors. Named in the variable
+    NPY_DISABLE_CPU_FEATURES they make NumPy compute as on an old machine.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ()
+    return tuple(name for name in cpu_features() if name not in X86_V2)
+
+
+def cpu() -> str:
+    """What NumPy takes of the processor: the last digits of exp, sin and their kin depend on it."""
+    named = " ".join(cpu_features()) or "nothing beyond its baseline"
+    off = os.environ.get("NPY_DISABLE_CPU_FEATURES")
+    return f"{platform.machine()}, NumPy uses {named}{f'; off: {off}' if off else ''}"
+
+
+def blas() -> str:
     """The library behind matrix products, and how many threads it takes, as far as that can be known."""
     built = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     named = f"{built.get('name', 'unknown')} {built.get('version', '')}".rstrip()

@@ -18,6 +18,7 @@ from hypothesis import settings
 
 import minigrad as mg
 from minigrad.backend import get_backend
+from minigrad.doctor import blas, cpu
 from minigrad.errors import MinigradError
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=100)
@@ -42,6 +43,22 @@ def pytest_configure(config: pytest.Config) -> None:
         get_backend(config.getoption("--backend"))
     except MinigradError as problem:
         raise pytest.UsageError(f"--backend={config.getoption('--backend')}: {problem}") from problem
+
+
+def _machine() -> str:
+    """What of the machine may decide over last digits: the loops that NumPy takes, the threads of matrix products."""
+    return f"cpu: {cpu()}\nblas: {blas()}"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return _machine()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """A red run says it too, at its end, where `-q` leaves out the header."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.section("machine")
+        terminalreporter.line(_machine())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

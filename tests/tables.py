@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -64,6 +65,20 @@ REGULAR = ("inv", "solve", "slogdet", "cholesky", "qr")
 """Primitives that take no singular matrices, such as those whose rows are all one row of memory."""
 
 FLOATS = ("float16", "float32", "float64")
+
+
+ROUNDED = frozenset({"sqrt", "fabs", "floor", "ceil", "trunc", "rint", "isfinite", "isinf", "isnan"})
+"""C's functions that give the nearest number, as arithmetic does: the same in every loop of every library."""
+
+
+def exact(op: Any) -> bool:
+    """Whether a primitive gives the same bits for every memory layout: it moves elements, or its C expression calls no
+    function whose last digits are up to the library (NumPy takes another loop for such functions by the strides, where
+    the CPU has AVX-512).
+    """
+    if op.kind == "map":
+        return set(re.findall(r"(\w+)\(", op.c or "unknown()")) <= ROUNDED
+    return op.kind == "view" or op.forward.__module__.endswith((".shape", ".index"))
 
 
 def examples(of_hundred: int) -> int:

@@ -77,7 +77,7 @@ def test_the_doctor_looks_at_everything(call: Callable[..., Said]) -> None:
     code, out, _ = call("doctor --json")
     found = {row["what"]: row["state"] for row in json.loads(out)}
     assert code == 0
-    rows = "python minigrad numpy blas memory layers dot graphviz safetensors scikit-learn rich matplotlib".split()
+    rows = "python minigrad numpy cpu blas memory layers dot graphviz safetensors scikit-learn rich matplotlib".split()
     assert {*rows, "backend numpy", "backend cupy", "backend fakecupy"} <= set(found)
     assert found["layers"] == "ok"
     assert "backend fakecupy" in call("doctor")[1]

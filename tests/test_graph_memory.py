@@ -1,6 +1,6 @@
 """What a graph costs and how it goes: M1-M4. Depth, width, what is left afterwards, what a node keeps.
 
-Memory is what tracemalloc sees, so it is the same on every machine; times are looked at in the long form only.
+Memory is what tracemalloc sees, so it is the same on every machine; no test here looks at a clock.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 import gc
 import inspect
 import itertools
-import os
 import sys
-import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memory import traced, without_collector
+from memory import calls_in, traced, without_collector
 from tables import OPS, TRACKED, points
 
 import minigrad as mg
@@ -65,33 +63,16 @@ def test_an_operation_costs_at_most_400_bytes_beyond_its_array() -> None:
         assert held() <= 10_000
 
 
-@pytest.mark.nightly
-def test_the_time_of_an_operation_does_not_grow_with_the_chain(backend: str) -> None:
-    """M1: within 1.5x at 100,000 and 2.5x at 1,000,000 of a chain of 1,000; the best of several comparisons.
+@pytest.mark.parametrize("length", [CI, pytest.param(LONG, marks=pytest.mark.nightly)])
+def test_the_work_for_an_operation_does_not_grow_with_the_chain(length: int) -> None:
+    """M1: function calls are counted, the same on every machine; `python -m benchmarks --only depth` has the time."""
 
-    Python's collector is off, which walks all objects that are alive now and then, whoever made them.
-    """
-    if backend == "fakecupy":
-        pytest.skip("the stand-in measures no speed")
+    def calls(length: int) -> int:
+        x = mg.tensor(2.0, requires_grad=True)
+        return calls_in(lambda: chain(length, x).backward())
 
-    def per_operation(length: int, repeats: int) -> float:
-        best = float("inf")
-        for _ in range(repeats):
-            x = mg.tensor(2.0, requires_grad=True)
-            start = time.perf_counter()
-            chain(length, x).backward()
-            best = min(best, time.perf_counter() - start)
-        return best / length
-
-    def ratio(length: int) -> float:
-        return per_operation(length, 2) / per_operation(1000, 20)  # one right after the other
-
-    with without_collector():
-        found = min(ratio(CI) for _ in range(8)), min(ratio(LONG) for _ in range(3))
-    right = found[0] <= 1.5 and found[1] <= 2.5
-    if not right and os.getloadavg()[0] > (os.cpu_count() or 1):
-        pytest.skip(f"{found} with more work on this machine than it has cores, whose caches long chains share")
-    assert right, found
+    calls(10)  # what is specialised at the first use
+    assert calls(length) - calls(10) <= (length - 10) * (calls(1010) - calls(10)) / 1000
 
 
 def test_a_leaf_that_is_used_100_000_times() -> None:

@@ -141,6 +141,9 @@ def strangers_faults(path: Path) -> list[str]:
 
 
 INSIDE = {  # tests whose subject lies behind the public names, each with that subject
+    "tests/conftest.py": "what the doctor says of the machine",
+    "tests/test_packaging.py": "the name of the distribution",
+    "tests/test_plugins.py": "what the doctor says of the machine",
     "tests/test_debug.py": "what a guard keeps of a graph",
     "tests/test_saving_files.py": "how a file is put in the place of another",
     "tests/test_backend_fakecupy.py": "the stand-in's array type and its frozen list of names",

@@ -10,15 +10,20 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import distribution, files
 from pathlib import Path
 
 import pytest
 from house import ROOT
+from packaging.requirements import Requirement
+
+from minigrad.doctor import DISTRIBUTION
 
 CORE = ("numpy", "graphviz", "safetensors")
 PROJECTS = {"minigrad": ROOT, "minigrad_layers": ROOT / "layers"}
+WHEELS = {"minigrad": "minigrad_engine", "minigrad_layers": "minigrad_layers"}
 
 # What the fresh environment runs, beside a user's own layers.py that must not be taken for ours.
 SMOKE = """
@@ -56,7 +61,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("wheels")
     for project in PROJECTS.values():
         run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, project, cwd=out)
-    return {name: next(out.glob(f"{name}-*.whl")) for name in PROJECTS}
+    return {name: next(out.glob(f"{wheel}-*.whl")) for name, wheel in WHEELS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,34 @@ def test_the_declared_dependencies_are_the_ones_we_say(wheels: dict[str, Path]) 
         return {name for name, rest in needed if "extra ==" not in rest}
 
     assert core(wheels["minigrad"]) == set(CORE)
-    assert core(wheels["minigrad_layers"]) == {"minigrad"}
+    assert core(wheels["minigrad_layers"]) == {"minigrad-engine"}
+
+
+@pytest.mark.parametrize("folder", PROJECTS.values(), ids=PROJECTS)
+def test_no_requirement_is_the_bare_name_of_another_project(folder: Path) -> None:
+    """`minigrad` in the public registry is not ours: whoever requires it gets a stranger's code."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *(one for extra in project["project"].get("optional-dependencies", {}).values() for one in extra),
+    ]
+    names = {re.sub(r"[-_.]+", "-", Requirement(one).name).lower() for one in needed}
+    assert len(needed) >= 2
+    assert "minigrad" not in names
+    assert names & {"minigrad-engine", "minigrad-layers"} <= {"minigrad-engine"}
+    assert project["project"]["name"] in ("minigrad-engine", "minigrad-layers")
+
+
+def test_the_layers_take_the_engine_of_their_own_series() -> None:
+    engine, layers = (
+        tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in PROJECTS.values()
+    )
+    (needed,) = map(Requirement, layers["dependencies"])
+    assert needed.name == engine["name"] == DISTRIBUTION
+    assert needed.specifier.contains(engine["version"])
+    assert not needed.specifier.contains("0.2")
 
 
 def test_the_wheels_work_in_a_fresh_environment(fresh: Path, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from minigrad.doctor import beyond_v2
+
 NEW = """
 import minigrad as mg
 @mg.register_layer
@@ -124,6 +126,18 @@ def test_the_doctor_tells_how_to_get_the_same_bits(tmp_path: Path) -> None:
         _, rows = doctor(tmp_path, OPENBLAS_NUM_THREADS=threads)
         assert ("for the same bits, OPENBLAS_NUM_THREADS=1" in rows["blas"][0]["detail"]) is told
         assert f"OPENBLAS_NUM_THREADS={threads}" in rows["blas"][0]["detail"]
+
+
+def test_the_doctor_tells_which_loops_numpy_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R6: with the processor's extensions off, as `scripts/nightly` turns them off, it names none of them as used."""
+    found = beyond_v2()
+    for off in ("", " ".join(found)) if found else ("",):
+        told = doctor(tmp_path, NPY_DISABLE_CPU_FEATURES=off)[1]["cpu"][0]["detail"]
+        used, _, disabled = told.partition("; off: ")
+        assert disabled == off
+        assert set(found) & set(used.split()) == (set() if off else set(found))
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert beyond_v2() == ()
 
 
 def test_two_plugins_of_one_name_are_both_named_and_the_core_works(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tables import (
     broadcastable,
     cast,
     dtype_combinations,
+    exact,
     examples,
     points,
     run,
@@ -164,9 +165,10 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_memory_layout_does_not_matter(name: str, layout: str, backend: str) -> None:
-    """G10, in float64 and in float32 by turns."""
+    """G10, in float64 and in float32 by turns: bit-equal where elements are moved or computed by arithmetic, within
+    4 units in the last place for elementwise functions, within G7's bound for sums and what is made of them.
+    """
     op = OPS[name]
-    exact = op.kind in ("map", "view") or op.forward.__module__.endswith((".shape", ".index"))
     for k, (args, params) in enumerate(points(op, 12, seed=10)):
         dtype = ("float64", "float32")[k % 2]
         args = cast(args, [dtype if a.dtype.kind == "f" else str(a.dtype) for a in args])
@@ -179,10 +181,20 @@ def test_memory_layout_does_not_matter(name: str, layout: str, backend: str) -> 
         for a, b in zip([*ys, *gs], [*expected_ys, *expected_gs], strict=True):
             if a is None or b is None:
                 assert a is b
-            elif exact:
+            elif exact(op):
                 assert np.array_equal(host(a), host(b), equal_nan=True)
+            elif op.kind == "map":
+                assert units(host(a), host(b)) <= 4
             else:
                 assert distance(a, b) <= RTOL[dtype]
+
+
+def units(a: Array, b: Array) -> float:
+    """The largest difference of two arrays in units of the last place of `b`; NaN and inf only match themselves."""
+    assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    differing = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    a, b = a[differing], b[differing]
+    return float(np.max(np.abs(a - b) / np.spacing(np.abs(b)), initial=0))
 
 
 def host(a: Any) -> Array:

@@ -112,11 +112,11 @@ for load in (mg.load, mg.load_tensors):
         if not os.fork():  # what one leaves behind is not there for the next
             with open("/proc/self/clear_refs", "w") as file:
                 file.write("5")  # the peak begins anew
-            before, start = peak("VmRSS"), time.perf_counter()
+            before, start = peak("VmRSS"), time.process_time()
             try:
                 load(path)
             except mg.errors.CheckpointError as problem:
-                spent, memory = time.perf_counter() - start, peak("VmHWM") - before
+                spent, memory = time.process_time() - start, peak("VmHWM") - before
                 print(json.dumps([load.__name__, path, spent, memory, str(problem)]), flush=True)
             os._exit(0)
         os.wait()
@@ -124,7 +124,7 @@ for load in (mg.load, mg.load_tensors):
 
 
 def test_hostile_files_are_refused_at_little_cost(tmp_path: Path) -> None:
-    """S4: CheckpointError within a second and twice the file and 10 MB of memory."""
+    """S4: CheckpointError within a second of the processor, however busy, and twice the file and 10 MB of memory."""
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("peaks of memory are read as Linux tells them")
     for k, data in enumerate(HOSTILE.values()):

@@ -62,6 +62,23 @@ def minigrad_step(program: Program, size: int) -> Step:
     return step
 
 
+def deep_step(chains: int, length: int) -> Step:
+    """So many chains of so many operations each, every one swept."""
+    import minigrad as mg
+
+    x = mg.tensor(operands(1)[0], requires_grad=True)
+
+    def step() -> object:
+        for _ in range(chains):
+            y, x.grad = x, None
+            for _ in range(length):
+                y = y * 1.0
+            y.sum().backward()
+        return x.grad
+
+    return step
+
+
 def watched_step(program: Program, size: int, *, on: bool) -> Step:
     """minigrad inside a trace, or after one that is over and that must cost nothing any more."""
     import minigrad as mg
@@ -114,5 +131,13 @@ CASES = (
         kept=(),
         per=OPS,
         targets=(Target(1.1, against="minigrad", peer="after a trace"),),
+    ),
+    Case(
+        "depth",
+        "100,000 operations as chains of 1,000 and as one chain",
+        {"minigrad": lambda: deep_step(100, OPS), "one chain": lambda: deep_step(1, 100 * OPS)},
+        kept=(),
+        per=100 * OPS,
+        targets=(Target(1.5, against="minigrad", peer="one chain"),),
     ),
 )

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from minigrad.cli import doctor, draw, layers, train
 from minigrad.cli.arguments import Parser
 from minigrad.cli.output import FAILED, INTERRUPTED, WRONGLY_CALLED
+from minigrad.doctor import DISTRIBUTION
 from minigrad.errors import ArgumentError, DeviceError, MinigradError
 
 __all__ = ["main"]
@@ -59,7 +60,7 @@ def _complain(problem: Exception, code: int) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="minigrad", description="Every gradient from one rule, and you can watch it happen.")
-    parser.add_argument("--version", action="version", version=f"minigrad {version('minigrad')}")
+    parser.add_argument("--version", action="version", version=f"minigrad {version(DISTRIBUTION)}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)
