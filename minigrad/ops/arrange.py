@@ -31,6 +31,8 @@ from minigrad.ops.elementwise import keep
 from minigrad.ops.index import sliced, take
 from minigrad.ops.shape import concat, moveaxis, take_part
 
+__all__ = ["diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -10,6 +10,11 @@ from minigrad.core.domains import booleans, reals, unit
 from minigrad.errors import DtypeError
 from minigrad.notation import fn
 
+__all__ = [
+    "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "not_equal",
+]  # fmt: skip
+
 
 @method("__eq__")
 @primitive(show=notation.EQUAL, samples=(reals, reals), c="{a} == {b}")

@@ -29,6 +29,8 @@ from minigrad.ops.functions import exp, log, power
 from minigrad.ops.index import positions, take
 from minigrad.ops.reduce import max_, min_, narrowed, nonempty, sum_of_squares, widened
 
+__all__ = ["log_softmax", "logsumexp", "one_hot", "relu", "softmax"]
+
 
 @composite
 def relu(x: Operand) -> Tensor:

@@ -13,6 +13,8 @@ from minigrad.ops.padding import pad
 from minigrad.ops.shape import matrix_transpose, permute_dims_
 from minigrad.ops.windows import Ints, fold, several, windows
 
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+
 Size = int | Ints
 
 

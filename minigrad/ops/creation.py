@@ -11,6 +11,8 @@ from minigrad.core import Operand, Tensor, dtype_of, integer, integers, number, 
 from minigrad.core import full_like as constant
 from minigrad.errors import ArgumentError
 
+__all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
+
 Shape = int | tuple[int, ...]
 
 

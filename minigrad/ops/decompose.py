@@ -20,6 +20,8 @@ from minigrad.ops.elementwise import keep, where
 from minigrad.ops.linalg import diagonal_mask, matmul_
 from minigrad.ops.shape import concat, expand_dims, matrix_transpose, squeeze, take_part
 
+__all__ = ["QR", "Slogdet", "cholesky", "inv", "qr", "slogdet", "solve", "solve_triangular", "trace"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

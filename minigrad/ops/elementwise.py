@@ -19,6 +19,12 @@ from minigrad.errors import DtypeError
 from minigrad.notation import fn
 from minigrad.ops.compare import equal, isfinite, isnan, logical_not, logical_or
 
+__all__ = [
+    "abs", "add", "cbrt", "ceil", "clip", "divide", "divmod", "floor", "floor_divide", "hypot", "keep", "maximum",
+    "minimum", "multiply", "nan_to_num", "negative", "positive", "reciprocal", "remainder", "round", "rsqrt",
+    "sign", "sqrt", "square", "subtract", "trunc", "where",
+]  # fmt: skip
+
 
 def reflected(op: Any, *names: str) -> None:
     """Bind `op` with its operands exchanged, for the operators' reflected forms."""

@@ -17,6 +17,11 @@ from minigrad.notation import fn
 from minigrad.ops.compare import equal, isinf, logical_and
 from minigrad.ops.elementwise import hypot, reflected, sqrt, where
 
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "exp", "exp2", "expm1", "log",
+    "log1p", "log2", "log10", "logaddexp", "power", "sigmoid", "sin", "sinh", "tan", "tanh",
+]  # fmt: skip
+
 # ---- powers
 
 

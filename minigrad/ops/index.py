@@ -26,6 +26,8 @@ from minigrad.core.domains import Rng, reals
 from minigrad.core.tensor import BOXES
 from minigrad.errors import ArgumentTypeError, BoundsError, DtypeError, ShapeError
 
+__all__ = ["scatter_add", "take", "take_along_axis"]
+
 Spec = tuple[Any, ...]  # one entry per index: an int, None, Ellipsis, ("slice", start, stop, step), or ARRAY
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 ARRAY = "array"  # stands in a Spec for the next index array

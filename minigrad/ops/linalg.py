@@ -13,6 +13,8 @@ from minigrad.errors import ShapeError
 from minigrad.ops.elementwise import reflected, where
 from minigrad.ops.shape import expand_dims, matrix_transpose
 
+__all__ = ["matmul"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -14,6 +14,8 @@ from minigrad.ops.arrange import flip
 from minigrad.ops.index import sliced
 from minigrad.ops.shape import concat, take_part
 
+__all__ = ["pad"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

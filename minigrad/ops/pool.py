@@ -13,6 +13,8 @@ from minigrad.ops.padding import pad
 from minigrad.ops.reduce import max_, narrowed, widened
 from minigrad.ops.windows import Ints, several, windows
 
+__all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
+
 Size = int | Ints
 
 

@@ -29,6 +29,8 @@ from minigrad.ops.arrange import diagonal
 from minigrad.ops.linalg import matmul_
 from minigrad.ops.shape import expand_dims, moveaxis, permute_dims_
 
+__all__ = ["einsum", "outer", "tensordot", "vecdot"]
+
 # ---- two operands
 
 

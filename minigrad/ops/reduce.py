@@ -31,6 +31,8 @@ from minigrad.notation import fn
 from minigrad.ops.compare import equal, isnan, logical_or, not_equal
 from minigrad.ops.elementwise import keep, sqrt, where
 
+__all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -29,6 +29,8 @@ from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.notation import fn, reduction
 from minigrad.ops.shape import concat, permute_dims_, put_part, take_part
 
+__all__ = ["cumprod", "cumsum", "prod"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

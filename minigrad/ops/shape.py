@@ -31,6 +31,11 @@ from minigrad.core.domains import Rng, reals, some_shape
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
 
+__all__ = [
+    "broadcast_arrays", "concat", "expand_dims", "matrix_transpose", "moveaxis", "permute_dims", "split", "squeeze",
+    "stack", "swapaxes", "unstack",
+]  # fmt: skip
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

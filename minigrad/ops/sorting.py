@@ -17,6 +17,8 @@ from minigrad.notation import fn
 from minigrad.ops.index import take_along_axis
 from minigrad.ops.shape import take_part
 
+__all__ = ["argsort", "searchsorted", "sort", "topk"]
+
 
 @primitive(
     show=fn("argsort", params=("axis",)),

@@ -14,6 +14,8 @@ from minigrad.errors import ArgumentError
 from minigrad.notation import fn
 from minigrad.ops.functions import exp, sigmoid, tanh
 
+__all__ = ["erf", "gelu", "silu", "softplus"]
+
 
 @primitive(
     lambda g, x: g * (2 / math.sqrt(math.pi) * exp(-(x * x))),
