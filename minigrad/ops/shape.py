@@ -26,7 +26,7 @@ from minigrad.core import (
     sequence,
     shape_of,
     tensor,
-)
+)  # fmt: skip
 from minigrad.core.domains import Rng, reals, some_shape
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
