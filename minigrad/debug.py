@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from minigrad.answers import module_getattr
 from minigrad.backend import BACKENDS, backend_of
 from minigrad.core.dispatch import PICK, arguments
 from minigrad.core.essential import full_like
@@ -20,6 +21,9 @@ from minigrad.errors import NonFiniteError
 from minigrad.notation import Expr, cotangent, symbol
 
 __all__ = ["nan_guard"]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)
 
 GIVEN = ("finite inputs", "inputs without NaN")  # by how bad the inputs were, see `_level`
 SAFE = "minigrad.safe has forms of sqrt, log, divide and norm that stay finite at the edge, with their derivatives"

@@ -7,9 +7,10 @@ are float32 unless `dtype` says otherwise, and are no parameters yet: `Parameter
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigrad import random
+from minigrad.answers import module_getattr
 from minigrad.core import Tensor, integers, number
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops import creation
@@ -18,6 +19,9 @@ __all__ = [
     "constant", "fans", "he_normal", "he_uniform", "kaiming_normal", "kaiming_uniform", "normal", "ones", "uniform",
     "xavier_normal", "xavier_uniform", "zeros",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)
 
 Shape = tuple[int, ...]
 

@@ -1,5 +1,8 @@
 """Matrix functions, over any leading batch axes: systems, factorizations, determinants, norms and products."""
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.ops.composite import norm
 from minigrad.ops.decompose import (
     QR,
@@ -20,3 +23,6 @@ __all__ = [
     "QR", "Eigh", "Slogdet", "cholesky", "eigh", "inv", "matmul", "matrix_transpose", "norm", "outer", "qr", "slogdet",
     "solve", "solve_triangular", "tensordot", "trace", "vecdot",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

@@ -8,10 +8,11 @@ target (n,) against a prediction (n, 1) would broadcast to (n, n) and train towa
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from minigrad.answers import module_getattr
 from minigrad.backend import transfer
 from minigrad.core import BOXES, Operand, Tensor, astype, box, composite, integer, number, reshape, sum, tensor
 from minigrad.errors import ArgumentError, BoundsError, DtypeError, ShapeError
@@ -27,6 +28,9 @@ __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine", "cross_entropy", "hinge", "huber", "kl_div",
     "mae", "mse", "nll",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)
 
 Reduction = Literal["mean", "sum", "none"]
 

@@ -6,6 +6,9 @@ would leave 0 times inf = NaN in the backward pass.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.core import Operand, Tensor, composite
 from minigrad.ops import compare
 from minigrad.ops import elementwise as e
@@ -13,6 +16,9 @@ from minigrad.ops import functions as f
 from minigrad.ops.composite import norm
 
 __all__ = ["divide", "log", "norm", "sqrt"]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)
 
 
 @composite

@@ -34,12 +34,13 @@ FITTING: dict[str, Any] = {
     "kernel_size": 2, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "output_padding": 0, "n": 3, "m": 2,
     "indices": LABELS, "index": 1, "widths": 1, "start": 1, "stop": 5, "step": 2, "value": 2.0, "correction": 1,
     "low": 1, "high": 6, "p": 0.5, "arrays": (X, X), "dtype": "float32", "subscripts": "ij,jk", "why": "a test",
-    "mode": "constant", "side": "left", "approximate": "tanh", "reduction": "sum", "device": "numpy", "ignore_index": 1,
+    "mode": "constant", "side": "left", "approximate": "tanh", "reduction": "sum", "device": "numpy",
+    "ignore_index": 1,
     "weight": None, "bias": None, "gain": 1.0, "delta": 0.5, "label_smoothing": 0.1, "eps": 1e-8, "at_zero": 0.0,
     "nan": 0.0, "posinf": 1.0, "neginf": -1.0, "ord": 2, "mean": 0.0, "std": 1.0, "min": 2.0, "max": 4.0,
-    "like": None, "generator": None, "name": None, "requires_grad": False,
+    "num": 5, "like": None, "generator": None, "name": None, "requires_grad": False,
     **dict.fromkeys(("keepdims", "descending", "upper", "lower", "transposed", "unit_diagonal"), True),
-    **dict.fromkeys(("largest", "count_include_pad"), False),
+    **dict.fromkeys(("largest", "count_include_pad", "endpoint"), False),
 }  # fmt: skip
 """A value that fits, by the name of the parameter."""
 
@@ -72,7 +73,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 INTEGERS = frozenset(
     "axis axis1 axis2 axes source destination shape shift repeats sections k offset decimals classes kernel_size "
-    "stride padding dilation groups output_padding n m widths low high ignore_index".split()
+    "stride padding dilation groups output_padding n m num widths low high ignore_index".split()
 )
 """Parameters that take integers, one or several. (`low` and `high` are bounds of any number in what draws reals.)"""
 REALS = frozenset(

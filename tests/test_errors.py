@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import builtins
 import copy
-import re
 from collections.abc import Callable
 from importlib.util import find_spec
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -271,27 +269,6 @@ def test_the_table_is_long_and_can_fail() -> None:
 @pytest.mark.parametrize("call", [lambda: mg.tensor([1.0], device="cupy"), lambda: v().to("cupy:0")])
 def test_without_cupy(call: Callable[[], Any]) -> None:
     assert lacking((call, e.BackendUnavailable, 'CuPy | pip install cupy-cuda | device="numpy" | fakecupy')) == ""
-
-
-@pytest.mark.parametrize("name", mg._CALLED)
-def test_names_of_other_libraries(name: str) -> None:
-    """Each is answered with a name that is here, and none hides one that is."""
-    assert name not in mg.__all__
-    with pytest.raises(e.UnknownFunctionError, match=rf"^mg\.{name} is called mg\.") as caught:
-        getattr(mg, name)
-    answer = re.match(r"mg\.\w+ is called mg\.([\w.]*\w)", str(caught.value))
-    assert answer is not None
-    assert attrgetter(answer[1])(mg) is not None
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [("cat", "concat"), ("clamp", "clip"), ("unsqueeze", "expand_dims"), ("mse_loss", "losses.mse"),
-     ("randn", "random.normal"), ("concatenate", "concat"), ("arcsin", "asin"),
-     ("checkpoint", "remat"), ("permute", "permute_dims")],
-)  # fmt: skip
-def test_some_well_known_ones(theirs: str, ours: str) -> None:
-    assert lacking((lambda: getattr(mg, theirs), e.UnknownFunctionError, f"mg.{theirs} is called mg.{ours}")) == ""
 
 
 def test_a_failing_layer_names_itself_and_the_operation() -> None:

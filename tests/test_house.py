@@ -107,6 +107,19 @@ def test_no_public_function_has_the_name_of_a_submodule() -> None:
     assert taken == [], "mg.NAME would be the function or the module, by the order of imports"
 
 
+def test_type_checkers_are_told_the_names_that_are_loaded_later() -> None:
+    """And those alone: what no checker knows it reports, so that a misspelt name is found before anything runs."""
+    (later,) = [
+        node for node in tree(Path("minigrad/__init__.py")).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]  # fmt: skip
+    told = [
+        (alias, str(node.module)) for node in later.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    assert {alias.name: home for alias, home in told} == vars(mg)["_LATER"]
+    assert all(alias.asname == alias.name for alias, _ in told)
+
+
 @pytest.mark.parametrize("name", public_names())
 def test_every_public_object_has_a_docstring(name: str) -> None:
     prefix, _, last = name.rpartition(".")
@@ -152,7 +165,6 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_backend_philox.py": "the reference and the kernel of the random generator",
     "tests/mutants.py": "the registry, from which faulty primitives are taken again",
     "tests/sabotage.py": "the engine with a fault put in",
-    "tests/test_errors.py": "the table of other libraries' names",
     "tests/test_graph_faults.py": "nodes that must not outlive an exception",
     "tests/faults.py": "the engine with a fault put in",
     "tests/test_known_faults.py": "faults, put in where they would be made",

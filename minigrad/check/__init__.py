@@ -5,8 +5,14 @@ noise), `primitive` puts a declaration through both by its own samples. A check 
 `CheckError` where the two sides differ. Nothing here changes what it checks.
 """
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.check.declared import differentiable, primitive, primitives, sample
 from minigrad.check.differences import adjoint, gradients
 from minigrad.check.report import CheckError, Report
 
 __all__ = ["CheckError", "Report", "adjoint", "differentiable", "gradients", "primitive", "primitives", "sample"]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

@@ -8,7 +8,6 @@ from minigrad.core import domains
 from minigrad.core.arguments import dtype_of, integer, integers, number, sequence, shape_of
 from minigrad.core.composite import composite, scope
 from minigrad.core.declare import primitive
-from minigrad.core.elsewhere import ELSEWHERE
 from minigrad.core.essential import (
     astype,
     broadcast_to,
@@ -34,7 +33,7 @@ from minigrad.core.sweep import backward, gradients, sweep
 from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 
 __all__ = [
-    "BOXES", "ELSEWHERE", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor",
+    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor",
     "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "dtype_of",
     "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes", "number", "one_axis",
     "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread", "stop_gradient", "sum",

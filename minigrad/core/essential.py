@@ -18,6 +18,8 @@ from minigrad.core.tensor import Tensor, method
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import as_is, reduction
 
+__all__ = ["astype", "broadcast_to", "reshape", "stop_gradient", "sum", "to"]
+
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -2,6 +2,9 @@
 `Derivation` explain a gradient, `render` runs Graphviz.
 """
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.graph.derivation import Derivation
 from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Edge, Node, Scope
@@ -14,3 +17,6 @@ __all__ = [
     "Abstract", "Cotangent", "Derivation", "Edge", "Graph", "Node", "Program", "Routes", "Scope", "Step", "program",
     "render", "trace",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

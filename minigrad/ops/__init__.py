@@ -1,4 +1,35 @@
-"""The primitives and compositions that users call. Imports among the files go one way:
-compare, elementwise, functions, special, reduce, shape, index, arrange, scan, sorting, padding, linalg, decompose,
-products, windows, conv, pool, creation, composite.
+"""The primitives and compositions that users call. Each file lists its own in `__all__`, and here they are collected.
+
+Imports among the files go one way: compare, elementwise, functions, special, reduce, shape, index, arrange, scan,
+sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What `decompose` has is reached
+through `minigrad.linalg`.
 """
+
+from typing import TYPE_CHECKING
+
+from minigrad.answers import answer_attributes as _answer
+from minigrad.core import Tensor as _Tensor
+from minigrad.core.essential import *
+from minigrad.elsewhere import TENSOR
+from minigrad.ops.arrange import *
+from minigrad.ops.compare import *
+from minigrad.ops.composite import *
+from minigrad.ops.conv import *
+from minigrad.ops.creation import *
+from minigrad.ops.elementwise import *
+from minigrad.ops.functions import *
+from minigrad.ops.index import *
+from minigrad.ops.linalg import *
+from minigrad.ops.padding import *
+from minigrad.ops.pool import *
+from minigrad.ops.products import *
+from minigrad.ops.reduce import *
+from minigrad.ops.scan import *
+from minigrad.ops.shape import *
+from minigrad.ops.sorting import *
+from minigrad.ops.special import *
+
+if not TYPE_CHECKING:  # type checkers read the lines above, and no list that is put together
+    __all__ = [name for name, value in globals().items() if callable(value) and not name.startswith("_")]
+
+    _answer(_Tensor, "a Tensor", TENSOR | {name: f"it is a function, minigrad.{name}" for name in __all__})

@@ -10,6 +10,9 @@ Words are equal bit for bit on every backend; what goes through log and cos is e
 tracked, but `low`, `high`, `mean` and `std` may be: the result is differentiable with respect to them.
 """
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.random.distributions import bernoulli, integers, mask, normal, permutation, uniform
 from minigrad.random.streams import Generator, get_state, new_stream, seed, set_state
 
@@ -26,3 +29,6 @@ __all__ = [
     "set_state",
     "uniform",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)

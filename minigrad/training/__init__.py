@@ -1,5 +1,8 @@
 """Training: `fit`, what it remembers (`History`), and what can watch or steer it (`Callback` and its kin)."""
 
+from typing import TYPE_CHECKING
+
+from minigrad.answers import module_getattr
 from minigrad.training.callbacks import Callback, Checkpoint, EarlyStopping
 from minigrad.training.history import History, HistoryFile
 from minigrad.training.interrupt import Interrupted
@@ -12,3 +15,6 @@ __all__ = [
     "Callback", "Checkpoint", "EarlyStopping", "History", "HistoryFile", "Interrupted", "Progress", "Run", "accuracy",
     "fit",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__)
