@@ -11,12 +11,28 @@ from typing import Any
 import numpy as np
 
 from minigrad import notation
+
 # isort: off
 from minigrad.core import (
     Operand, Tensor, broadcast_to_, integer, integers, method, normalize_axes, one_axis, primitive,
     reshape, reshape_, sequence, shape_of, tensor,
 )  # fmt: skip
+
 # isort: on
+from minigrad.core.domains import Rng, reals, some_shape
+from minigrad.errors import AxisError, ShapeError
+from minigrad.notation import fn
+
+__all__ = [
+    "broadcast_arrays", "concat", "expand_dims", "matrix_transpose", "moveaxis", "permute_dims", "split", "squeeze",
+    "stack", "swapaxes", "unstack",
+]  # fmt: skip
+
+Sample = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def _case_permute(rng: Rng) -> Sample:
+    shape = some_shape(rng)
     return (reals(rng, shape),), {"axes": tuple(int(i) for i in rng.permutation(len(shape)))}
 
 
