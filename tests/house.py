@@ -39,8 +39,8 @@ ORDERS: tuple[tuple[str, ...], ...] = (
     tuple(
         f"ops.{name}"
         for name in (
-            "compare elementwise functions special reduce shape index arrange scan sorting padding linalg decompose "
-            "products windows conv pool creation composite"
+            "compare elementwise functions special reduce shape joining index arrange scan sorting padding linalg "
+            "decompose products windows conv pool creation composite"
         ).split()
     ),
 )

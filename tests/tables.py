@@ -78,7 +78,7 @@ def exact(op: Any) -> bool:
     """
     if op.kind == "map":
         return set(re.findall(r"(\w+)\(", op.c or "unknown()")) <= ROUNDED
-    return op.kind == "view" or op.forward.__module__.endswith((".shape", ".index"))
+    return op.kind == "view" or op.forward.__module__.endswith((".shape", ".joining", ".index"))
 
 
 def examples(of_hundred: int) -> int:

@@ -29,7 +29,10 @@ FAMILIES = {  # page -> its title, and the modules of its primitives or the prim
     "functions": ("Elementary and special functions", ("ops.functions", "ops.special")),
     "comparisons": ("Comparisons and logic", ("ops.compare",)),
     "reductions": ("Reductions and scans", ("sum", "ops.reduce", "ops.scan")),
-    "shapes": ("Shapes, joining, parts", ("reshape", "broadcast_to", "ops.shape", "ops.padding", "ops.arrange")),
+    "shapes": (
+        "Shapes, joining, parts",
+        ("reshape", "broadcast_to", "ops.shape", "ops.joining", "ops.padding", "ops.arrange"),
+    ),
     "indexing": ("Indexing and sorting", ("ops.index", "ops.sorting")),
     "linalg": ("Linear algebra", ("ops.linalg", "ops.decompose")),
     "windows": ("Windows", ("ops.windows",)),

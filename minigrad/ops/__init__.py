@@ -1,7 +1,7 @@
 """The primitives and compositions that users call. Each file lists its own in `__all__`, and here they are collected.
 
-Imports among the files go one way: compare, elementwise, functions, special, reduce, shape, index, arrange, scan,
-sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What `decompose` has is reached
+Imports among the files go one way: compare, elementwise, functions, special, reduce, shape, joining, index, arrange,
+scan, sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What `decompose` has is reached
 through `minigrad.linalg`.
 """
 
@@ -19,6 +19,7 @@ from minigrad.ops.creation import *
 from minigrad.ops.elementwise import *
 from minigrad.ops.functions import *
 from minigrad.ops.index import *
+from minigrad.ops.joining import *
 from minigrad.ops.linalg import *
 from minigrad.ops.padding import *
 from minigrad.ops.pool import *

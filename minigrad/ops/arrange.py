@@ -29,7 +29,8 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.compare import logical_not
 from minigrad.ops.elementwise import keep
 from minigrad.ops.index import sliced, take
-from minigrad.ops.shape import concat, moveaxis, take_part
+from minigrad.ops.joining import concat, take_part
+from minigrad.ops.shape import moveaxis
 
 __all__ = ["diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
 

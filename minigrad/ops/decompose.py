@@ -17,8 +17,9 @@ from minigrad.core.domains import Rng, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.arrange import diagonal, lower_mask, tril, triu
 from minigrad.ops.elementwise import keep, where
+from minigrad.ops.joining import concat, take_part
 from minigrad.ops.linalg import diagonal_mask, matmul_
-from minigrad.ops.shape import concat, expand_dims, matrix_transpose, squeeze, take_part
+from minigrad.ops.shape import expand_dims, matrix_transpose, squeeze
 
 __all__ = ["QR", "Slogdet", "cholesky", "inv", "qr", "slogdet", "solve", "solve_triangular", "trace"]
 

@@ -12,7 +12,7 @@ from minigrad.core.domains import Rng, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.arrange import flip
 from minigrad.ops.index import sliced
-from minigrad.ops.shape import concat, take_part
+from minigrad.ops.joining import concat, take_part
 
 __all__ = ["pad"]
 

@@ -27,7 +27,8 @@ from minigrad.core import (
 )
 from minigrad.core.domains import Rng, reals, some_axes, some_shape
 from minigrad.notation import fn, reduction
-from minigrad.ops.shape import concat, permute_dims_, put_part, take_part
+from minigrad.ops.joining import concat, put_part, take_part
+from minigrad.ops.shape import permute_dims_
 
 __all__ = ["cumprod", "cumsum", "prod"]
 

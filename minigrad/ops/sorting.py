@@ -15,7 +15,7 @@ from minigrad.core.domains import distinct, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.index import take_along_axis
-from minigrad.ops.shape import take_part
+from minigrad.ops.joining import take_part
 
 __all__ = ["argsort", "searchsorted", "sort", "topk"]
 

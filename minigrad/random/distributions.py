@@ -14,7 +14,7 @@ from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.compare import greater_equal, less
 from minigrad.ops.elementwise import minimum, sqrt
 from minigrad.ops.functions import cos, log, sin
-from minigrad.ops.shape import concat, take_part
+from minigrad.ops.joining import concat, take_part
 from minigrad.random.streams import Generator, default
 from minigrad.random.words import bounded, random_bits, sorting_order, unit_float32, unit_float64
 

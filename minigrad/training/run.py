@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad import random
 from minigrad.errors import ArgumentError
-from minigrad.ops.shape import stack
+from minigrad.ops.joining import stack
 from minigrad.training.feed import Feed
 from minigrad.training.history import History
 

@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, TypeAlias
 from minigrad.core import MODES, Tensor, full_like, gradients, integers
 from minigrad.core.sweep import zeros_as
 from minigrad.errors import ArgumentTypeError
-from minigrad.ops.shape import put_part, stack
+from minigrad.ops.joining import put_part, stack
 from minigrad.transforms.evaluation import Function, Run
 from minigrad.transforms.structures import beside, mapped
 
