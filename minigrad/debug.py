@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 
 from minigrad.answers import module_getattr
 from minigrad.backend import BACKENDS, backend_of
-from minigrad.core.dispatch import PICK, arguments
+from minigrad.core.dispatch import arguments
 from minigrad.core.essential import full_like
-from minigrad.core.modes import MODES, change
-from minigrad.core.node import Node
+from minigrad.core.modes import MODES, Watcher, change
+from minigrad.core.node import TapeNode
+from minigrad.core.pick import PICK
 from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES
 from minigrad.errors import NonFiniteError
@@ -75,7 +76,7 @@ class _Use:
     line: str | None
 
 
-class _Guard:
+class _Guard(Watcher):
     """The watcher behind `nan_guard`."""
 
     opens_steps = True  # an optimiser is to show the operations of its steps
@@ -83,8 +84,8 @@ class _Guard:
     def __init__(self, allow_inf: bool) -> None:
         self._worst = 2 if allow_inf else 1  # the least level that is a fault
         # weak keys: a graph that is dropped takes along what is known of it
-        self._lines: WeakKeyDictionary[Node, str | None] = WeakKeyDictionary()
-        self._uses: WeakKeyDictionary[Node, list[_Use]] = WeakKeyDictionary()
+        self._lines: WeakKeyDictionary[TapeNode, str | None] = WeakKeyDictionary()
+        self._uses: WeakKeyDictionary[TapeNode, list[_Use]] = WeakKeyDictionary()
 
     def forward(self, op: Any, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
         outs = out if isinstance(out, tuple) else (out,)
@@ -124,7 +125,7 @@ class _Guard:
                 use = _Use(node.op, node.params, node.saved, bare, k, len(node.parents), self._lines.get(node))
                 self._uses.setdefault(parent, []).append(use)
 
-    def _blame(self, node: Node, made: int, uses: list[_Use]) -> None:
+    def _blame(self, node: TapeNode, made: int, uses: list[_Use]) -> None:
         """Raise for the use whose contribution to the cotangent of `node` is at fault, if one is."""
         given = max(_level(use.g) for use in uses)
         for use in uses:
@@ -144,25 +145,12 @@ class _Guard:
             )
 
     @staticmethod
-    def _contribution(node: Node, use: _Use) -> tuple[int, int]:
+    def _contribution(node: TapeNode, use: _Use) -> tuple[int, int]:
         """How bad a use's contribution is, and how bad what its rule was given."""
-        again = object.__new__(Node)
-        again.op, again.params, again.saved = use.op, use.params, use.saved
+        again = TapeNode(use.op, (), None, None, use.saved, use.params)
         pull, _ = use.op.pull_for(use.k)
         asked = arguments(again, pull, node, False, use.k)
         return _level(pull.rule(use.g, *asked)), _level(use.g, *asked)
-
-    def update(self, target: Any, value: Any) -> None:
-        """State is not computed by an operation; what computed it was watched."""
-
-    def label(self, tensor: Any, name: str) -> None:
-        """Names play no part here."""
-
-    def enter(self, kind: str, name: str, subject: Any) -> None:
-        """Scopes play no part here."""
-
-    def leave(self) -> None:
-        """Scopes play no part here."""
 
 
 def _bare(value: Any) -> Any:

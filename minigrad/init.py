@@ -13,6 +13,7 @@ from minigrad import random
 from minigrad.answers import module_getattr
 from minigrad.core import Tensor, integers, number
 from minigrad.errors import ArgumentError, ShapeError
+from minigrad.notation.dims import Dims
 from minigrad.ops import creation
 
 __all__ = [
@@ -23,10 +24,8 @@ __all__ = [
 if not TYPE_CHECKING:
     __getattr__ = module_getattr(__name__)
 
-Shape = tuple[int, ...]
 
-
-def fans(shape: Shape) -> tuple[int, int]:
+def fans(shape: Dims) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight of `shape`: how many inputs meet in one output, and outputs in one input.
 
     Raises:
@@ -44,7 +43,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return sizes[1] * field, sizes[0] * field
 
 
-def _he(shape: Shape, a: float, mode: str) -> float:
+def _he(shape: Dims, a: float, mode: str) -> float:
     """gain / sqrt(fan) with the gain of a leaky ReLU of negative slope `a`."""
     if mode not in ("fan_in", "fan_out"):
         raise ArgumentError(
@@ -53,7 +52,7 @@ def _he(shape: Shape, a: float, mode: str) -> float:
     return math.sqrt(2.0 / (1.0 + number(a, "a", "init") ** 2)) / math.sqrt(max(fans(shape)[mode == "fan_out"], 1))
 
 
-def he_uniform(shape: Shape, *, a: float = 0.0, mode: str = "fan_in", **options: Any) -> Tensor:
+def he_uniform(shape: Dims, *, a: float = 0.0, mode: str = "fan_in", **options: Any) -> Tensor:
     """Even on [-b, b], b = sqrt(6 / ((1 + a²) fan)): keeps the variance through layers of ReLU.
 
     Args:
@@ -73,12 +72,12 @@ def he_uniform(shape: Shape, *, a: float = 0.0, mode: str = "fan_in", **options:
     return random.uniform(shape, -bound, bound, **options)
 
 
-def he_normal(shape: Shape, *, a: float = 0.0, mode: str = "fan_in", **options: Any) -> Tensor:
+def he_normal(shape: Dims, *, a: float = 0.0, mode: str = "fan_in", **options: Any) -> Tensor:
     """Normal with standard deviation sqrt(2 / ((1 + a²) fan)); see `he_uniform`."""
     return random.normal(shape, 0.0, _he(shape, a, mode), **options)
 
 
-def xavier_uniform(shape: Shape, *, gain: float = 1.0, **options: Any) -> Tensor:
+def xavier_uniform(shape: Dims, *, gain: float = 1.0, **options: Any) -> Tensor:
     """Even on [-b, b], b = gain sqrt(6 / (fan_in + fan_out)).
 
     Source: Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
@@ -92,33 +91,33 @@ def xavier_uniform(shape: Shape, *, gain: float = 1.0, **options: Any) -> Tensor
     return random.uniform(shape, -bound, bound, **options)
 
 
-def xavier_normal(shape: Shape, *, gain: float = 1.0, **options: Any) -> Tensor:
+def xavier_normal(shape: Dims, *, gain: float = 1.0, **options: Any) -> Tensor:
     """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)); see `xavier_uniform`."""
     spread = number(gain, "gain", "xavier_normal") * math.sqrt(2.0 / max(sum(fans(shape)), 1))
     return random.normal(shape, 0.0, spread, **options)
 
 
-def uniform(shape: Shape, low: float = 0.0, high: float = 1.0, **options: Any) -> Tensor:
+def uniform(shape: Dims, low: float = 0.0, high: float = 1.0, **options: Any) -> Tensor:
     """Even on [low, high)."""
     return random.uniform(shape, low, high, **options)
 
 
-def normal(shape: Shape, mean: float = 0.0, std: float = 1.0, **options: Any) -> Tensor:
+def normal(shape: Dims, mean: float = 0.0, std: float = 1.0, **options: Any) -> Tensor:
     """Normal with this mean and standard deviation."""
     return random.normal(shape, mean, std, **options)
 
 
-def constant(shape: Shape, value: float, *, dtype: Any = None, device: str | None = None) -> Tensor:
+def constant(shape: Dims, value: float, *, dtype: Any = None, device: str | None = None) -> Tensor:
     """`value` everywhere."""
     return creation.full(shape, value, dtype=dtype or "float32", device=device)
 
 
-def zeros(shape: Shape, *, dtype: Any = None, device: str | None = None) -> Tensor:
+def zeros(shape: Dims, *, dtype: Any = None, device: str | None = None) -> Tensor:
     """0 everywhere."""
     return constant(shape, 0.0, dtype=dtype, device=device)
 
 
-def ones(shape: Shape, *, dtype: Any = None, device: str | None = None) -> Tensor:
+def ones(shape: Dims, *, dtype: Any = None, device: str | None = None) -> Tensor:
     """1 everywhere."""
     return constant(shape, 1.0, dtype=dtype, device=device)
 

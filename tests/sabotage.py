@@ -227,8 +227,10 @@ def without_copies(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(backend, "copy", lambda a: a)
     patch.setattr(backend, "asarray", shared)
-    for module in ("minigrad.core.dispatch", "minigrad.core.tensor", "minigrad.transforms.recompute"):
-        patch.setattr(import_module(module), "freeze", lambda a: np.asarray(a) if isinstance(a, np.generic) else a)
+    for module in ("core.dispatch", "core.quick", "core.tensor", "transforms.recompute"):
+        patch.setattr(
+            import_module(f"minigrad.{module}"), "freeze", lambda a: np.asarray(a) if isinstance(a, np.generic) else a
+        )
 
 
 def with_writable_data(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.check.points import Array, Function, Level, Point, flat, like, place, prepare, pulled, sweep
+from minigrad.check.points import Array, Function, Level, Point, flat, like, place, prepare, pulled, pulled_back
 from minigrad.check.report import CheckError, Report
 from minigrad.core import Tensor
 from minigrad.errors import ArgumentError
@@ -168,4 +168,4 @@ def _against_differences(
 def _row(ys: Sequence[Tensor], xs: Sequence[Tensor], row: Array) -> Array:
     """The gradients of <row, ys> with respect to all of xs, flat."""
     parts = np.split(row, np.cumsum([y.size for y in ys])[:-1])
-    return flat([g.numpy() for g in sweep(ys, xs, [like(p, y) for p, y in zip(parts, ys, strict=True)], False)])
+    return flat([g.numpy() for g in pulled_back(ys, xs, [like(p, y) for p, y in zip(parts, ys, strict=True)], False)])

@@ -74,12 +74,12 @@ def pulled(level: Level, n: int) -> Level:
 
     def pulled(*args: Tensor) -> list[Tensor]:
         xs = [x if x.requires_grad else tensor(x, requires_grad=True) for x in args[:n]]
-        return sweep(level(*xs), xs, args[n:], graph=True)
+        return pulled_back(level(*xs), xs, args[n:], graph=True)
 
     return pulled
 
 
-def sweep(ys: Sequence[Tensor], xs: Sequence[Tensor], cotangents: Sequence[Any], graph: bool) -> list[Tensor]:
+def pulled_back(ys: Sequence[Tensor], xs: Sequence[Tensor], cotangents: Sequence[Any], graph: bool) -> list[Tensor]:
     """The gradients of <ys, cotangents>; zeros where nothing depends on an x.
 
     Raises:

@@ -25,17 +25,18 @@ from minigrad.core.essential import (
     to,
     with_ones,
 )  # fmt: skip
-from minigrad.core.methods import Axis, Operand
+from minigrad.core.gradients import backward, gradients
+from minigrad.core.methods import Axis, Operand, ShapeLike
 from minigrad.core.modes import MODES, change, no_grad
-from minigrad.core.node import Leaf, Node
+from minigrad.core.node import Leaf, TapeNode
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive
-from minigrad.core.sweep import backward, gradients, sweep
+from minigrad.core.sweep import sweep
 from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 
 __all__ = [
-    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Node", "Operand", "Primitive", "Tensor",
-    "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "dtype_of",
-    "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes", "number", "one_axis",
-    "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread", "stop_gradient", "sum",
-    "sum_", "sweep", "tensor", "to", "with_ones",
+    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode",
+    "Tensor", "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite",
+    "domains", "dtype_of", "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes",
+    "number", "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
+    "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

@@ -22,8 +22,8 @@ class scope:  # noqa: N801  (reads as a verb: `with scope("layer", name, self):`
 
     __slots__ = ("_entered", "_what")
 
-    def __init__(self, kind: str, name: str, subject: Any = None) -> None:
-        self._what = (kind, name, subject)
+    def __init__(self, kind: str, name: str, subject: Any = None, given: Any = None) -> None:
+        self._what = (kind, name, subject, given)
         self._entered: tuple[Watcher, ...] = ()
 
     def __enter__(self) -> None:
@@ -56,7 +56,7 @@ def composite(func: Callable[P, R]) -> Callable[P, R]:
         try:
             if not MODES.get().watchers:
                 return func(*args, **kwargs)
-            with scope("composite", name, func):
+            with scope("composite", name, func, (args, kwargs)):
                 return func(*args, **kwargs)
         except (AttributeError, TypeError) as error:
             if isinstance(error, TypeError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 
-from minigrad.core.dispatch import specialise
+from minigrad.core import quick
+from minigrad.core.dispatch import apply
 from minigrad.core.primitive import PRIMITIVES, Kind, Primitive, Rule
 from minigrad.core.tensor import Tensor
 
@@ -62,8 +64,26 @@ def primitive(
             infer=infer,
             outputs=outputs,
         )
-        op.call = specialise(op)
+        op.call, op.quick = specialise(op), quick.pull(op)
         PRIMITIVES[op.name] = op
         return op.call
 
     return declare
+
+
+def specialise(op: Primitive) -> Callable[..., Any]:
+    """The function that users call for `op`, with the forward's name, docstring and signature less `xp`."""
+    call = quick.call(op) or _general(op)
+    functools.update_wrapper(call, op.forward, assigned=("__module__", "__doc__"))
+    call.__name__ = call.__qualname__ = op.name
+    call.__signature__ = op.signature.replace(parameters=list(op.signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    call.primitive = op  # type: ignore[attr-defined]
+    del call.__wrapped__  # type: ignore[attr-defined]  # inspect would show xp
+    return call
+
+
+def _general(op: Primitive) -> Callable[..., Any]:
+    def call(*args: Any, **params: Any) -> Any:
+        return apply(op, args, params)
+
+    return call

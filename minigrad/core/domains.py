@@ -30,6 +30,7 @@ __all__ = [
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rng: TypeAlias = "Generator"
 Domain: TypeAlias = "Callable[[Rng, tuple[int, ...]], Array]"
+Case: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]  # operands and parameters of one call
 
 
 def reals(rng: Rng, shape: tuple[int, ...]) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.backend import backend_of, get_backend
 from minigrad.core.arguments import dtype_of, integer, integers, shape_of, unknown
 from minigrad.core.declare import primitive
-from minigrad.core.domains import Rng, reals, some_axes, some_shape
+from minigrad.core.domains import Case, Rng, reals, some_axes, some_shape
 from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
@@ -20,7 +20,6 @@ from minigrad.notation import as_is, reduction
 
 __all__ = ["astype", "broadcast_to", "reshape", "stop_gradient", "sum", "to"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def normalize_axes(x: Any, axis: Axis, op: str, name: str = "axis") -> tuple[int, ...]:
@@ -51,7 +50,7 @@ def with_ones(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
-def _case_sum(rng: Rng) -> Sample:
+def _case_sum(rng: Rng) -> Case:
     shape = some_shape(rng)
     return (reals(rng, shape),), {"axes": some_axes(rng, len(shape)), "keepdims": bool(rng.integers(2))}
 
@@ -92,7 +91,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return sum_(x, axes=normalize_axes(x, axis, "sum"), keepdims=bool(keepdims))
 
 
-def _case_reshape(rng: Rng) -> Sample:
+def _case_reshape(rng: Rng) -> Case:
     shape = some_shape(rng)
     return (reals(rng, shape),), {"shape": tuple(int(n) for n in rng.permutation([*shape, 1]))}
 
@@ -134,7 +133,7 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     return reshape_(x, shape=new) if new != old or not isinstance(x, Tensor) else x
 
 
-def _case_broadcast(rng: Rng) -> Sample:
+def _case_broadcast(rng: Rng) -> Case:
     shape = some_shape(rng, most=3)
     ones = with_ones(shape, some_axes(rng, len(shape)))
     return (reals(rng, ones[int(rng.integers(len(ones) + 1)) if set(ones) <= {1} else 0 :]),), {"shape": shape}
@@ -166,7 +165,7 @@ def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Tensor:
     return broadcast_to_(x, shape=shape)
 
 
-def _case_cast(rng: Rng) -> Sample:
+def _case_cast(rng: Rng) -> Case:
     return (reals(rng, some_shape(rng)),), {"dtype": np.dtype("f8")}
 
 
@@ -200,7 +199,7 @@ def astype(x: Operand, dtype: Any) -> Tensor:
     return cast(x, dtype=dtype) if dtype.kind == "f" else truncated(x, dtype=dtype)
 
 
-def _case_full_like(rng: Rng) -> Sample:
+def _case_full_like(rng: Rng) -> Case:
     return (reals(rng, some_shape(rng)),), {"value": 1.0, "shape": some_shape(rng), "dtype": np.dtype("f8")}
 
 
@@ -210,7 +209,7 @@ def full_like(xp: Any, x: Operand, *, value: float, shape: tuple[int, ...], dtyp
     return xp.full(shape, value, dtype)
 
 
-def _case_transfer(rng: Rng) -> Sample:
+def _case_transfer(rng: Rng) -> Case:
     here = MODES.get().device or "numpy"
     return (reals(rng, some_shape(rng)),), {"device": here, "source": here}
 
@@ -254,7 +253,3 @@ def stop_gradient(x: Operand, *, why: str) -> Tensor:
         tensor(2.)
     """
     return stopped(x, why=why)
-
-
-Tensor.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")  # type: ignore[method-assign, assignment]
-Tensor.nbytes = property(lambda self: self.size * self.itemsize, doc="Bytes of all elements.")  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""What is said when a call of a primitive cannot run: which operation and input, on what, where in the user's code.
+"""What is said when a primitive cannot run, forward or backward: which, on what, where in the user's code.
 
 Nothing here runs unless an argument is missing, unknown or wrong.
 """
@@ -10,10 +10,18 @@ from typing import Any
 
 from minigrad.backend import BACKENDS
 from minigrad.core.arguments import short
+from minigrad.core.node import TapeNode
 from minigrad.core.primitive import Aval, Primitive
 from minigrad.core.sources import user_line
 from minigrad.core.tensor import BOXES
-from minigrad.errors import ArgumentTypeError, DeviceError, MinigradError, ShapeError, UnknownArrayError
+from minigrad.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    GraphFreedError,
+    MinigradError,
+    ShapeError,
+    UnknownArrayError,
+)
 
 
 def explain(error: Exception, op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> None:
@@ -96,3 +104,23 @@ def mixed(op: Primitive, args: tuple[Any, ...]) -> str:
         f"{op.name}: {where}; devices are never mixed silently: move one with x.to(device), "
         "or make arrays tensors there with minigrad.tensor(a, device=…)"
     )
+
+
+def freed(node: TapeNode) -> GraphFreedError:
+    return GraphFreedError(
+        f"the graph through {node.op.name!r} was freed by an earlier backward; pass retain_graph=True to that "
+        "one to go through it again"
+    )
+
+
+def failing(node: TapeNode, g: Any) -> str:
+    """What a failing backward was at: the operation, its inputs, the cotangent and the user's line."""
+    op = node.op
+    names = (*op.inputs, *(f"{op.variadic}[{k}]" for k in range(len(node.parents) - len(op.inputs))))
+    inputs = ", ".join(
+        f"argument {name!r}: {'not tracked' if parent is None else f'{parent.dtype} {parent.shape}'}"
+        for name, parent in zip(names, node.parents, strict=True)
+    )
+    parts = [c for c in (g if isinstance(g, (list, tuple)) else (g,)) if c is not None]
+    cotangent = ", ".join(f"{c.dtype} {tuple(c.shape)}" for c in parts)
+    return f"in the backward of minigrad.{op.name} with {inputs}; cotangent {cotangent}\n  at {user_line()}"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from minigrad.backend import get_backend
 from minigrad.errors import GraphError
@@ -19,14 +19,22 @@ from minigrad.errors import GraphError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Watcher(Protocol):
-    """What a trace or a debugging guard must answer to; `core` calls it, `graph` and `debug` implement it."""
+class Watcher:
+    """What a trace or a debugging guard is to the engine, which tells it what happens. Here it is told in vain."""
+
+    opens_steps = False  # whether an optimiser is to show the operations of its steps
 
     def forward(self, op: Any, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
         """One primitive ran on `args` (as the caller gave them) and made `out` (a Tensor or a tuple of them)."""
 
+    def begin(self, root: Any, lifted: bool, part: bool) -> None:
+        """A sweep begins at `root`; `lifted`: its rules are recorded; `part`: it belongs to the sweep around it."""
+
     def backward(self, node: Any, cotangent: Any, lifted: bool) -> None:
         """The sweep arrived at `node` with its complete cotangent."""
+
+    def end(self) -> None:
+        """The innermost sweep ended, or failed."""
 
     def update(self, target: Any, value: Any) -> None:
         """State (a buffer or a parameter) was rebound."""
@@ -34,8 +42,8 @@ class Watcher(Protocol):
     def label(self, tensor: Any, name: str) -> None:
         """A tensor was given a name by `Tensor.named`."""
 
-    def enter(self, kind: str, name: str, subject: Any) -> None:
-        """A scope (a composite or a layer) was entered."""
+    def enter(self, kind: str, name: str, subject: Any, given: Any) -> None:
+        """A scope (a composite or a layer) was entered; `given` is what it was called with, None where it was not."""
 
     def leave(self) -> None:
         """The innermost scope was left."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from minigrad.backend import BACKENDS
 from minigrad.errors import DeclarationError, ShapeError
 
 Kind: TypeAlias = Literal["map", "reduce", "view", "opaque"]
@@ -42,13 +40,6 @@ class Pull(NamedTuple):
     asks: tuple[tuple[str, int | str], ...]  # ("saved", slot) | ("param", name) | ("like", "") | ("i", "")
 
 
-class _Probe:
-    """Stands for `xp` to see what a forward does with it: a call of any function gives its name and its arguments."""
-
-    def __getattr__(self, name: str) -> Callable[..., tuple[str, tuple[Any, ...]]]:
-        return lambda *args: (name, args)
-
-
 class Primitive:
     """One operation as the engine knows it. Made by `@primitive` (core/declare.py), which returns the function that
     users call.
@@ -59,8 +50,8 @@ class Primitive:
     """
 
     __slots__ = (
-        "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kernels", "kind", "name",
-        "needs", "outputs", "passes_on", "pulls", "quick", "rules", "samples", "show",
+        "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kind", "name",
+        "needs", "outputs", "pulls", "quick", "rules", "samples", "show",
         "signature", "variadic", "whole",
     )  # fmt: skip
 
@@ -99,11 +90,9 @@ class Primitive:
         self.pulls: tuple[Pull | None, ...] = tuple(pulls)
         self.needs = tuple(frozenset(v for kind, v in p.asks if kind == "saved") if p else frozenset() for p in pulls)
         self.differentiable = any(p is not None for p in pulls)
-        self.quick = self._quick()
         self.whole: Callable[..., None] | None = None  # pulls to all inputs at once, where rules one by one do not do
-        self.passes_on = self._passes_on()
-        self.kernels: dict[type, Callable[..., Any]] = {}  # by type of array; `kernel` fills it
-        self.call: Callable[..., Any] = self  # replaced by the specialised function
+        self.quick: Callable[..., None] | None = None  # the same as `sweep.pull`, quicker: see core/quick.py
+        self.call: Callable[..., Any] = self  # replaced by the function that users call
 
     def _check(self, slots: tuple[str, ...]) -> None:
         clash = RESERVED & {*slots[1:], *self.defaults}
@@ -148,57 +137,10 @@ class Primitive:
                 )
         return Pull(rule, tuple(asks))
 
-    def _quick(self) -> tuple[Any, ...] | None:
-        """What the sweep's short loop reads for each input: (rule, slot, None) stands for rule(g, saved[slot]), or for
-        rule(g) when the slot is negative; (rule, -1, pull) for anything else. None where that loop does not reach.
-        """
-        if self.variadic or self.outputs > 1:
-            return None
-        quick: list[Any] = []
-        for pull in self.pulls:
-            if pull is None or not pull.asks:
-                quick.append((pull and pull.rule, -1, None))
-            elif len(pull.asks) == 1 and pull.asks[0][0] == "saved":
-                quick.append((pull.rule, pull.asks[0][1], None))
-            else:
-                quick.append((pull.rule, -1, pull))
-        return tuple(quick)
-
     def pull_for(self, k: int) -> tuple[Pull | None, frozenset[Any]]:
         """The rule of input number k and the slots that it reads; all variadic inputs share the last rule."""
         k = min(k, len(self.pulls) - 1)
         return (self.pulls[k], self.needs[k]) if self.pulls else (None, frozenset())
-
-    def kernel(self, array_type: type) -> Callable[..., Any] | None:
-        """The forward for arrays of one type, without `xp`; None for a type of no backend.
-
-        Where the forward only passes its inputs on to one function of `xp`, it is that function itself.
-        """
-        backend = BACKENDS.get(array_type)
-        if backend is None:
-            return None
-        name = self.passes_on
-        found = getattr(backend.xp, name) if name else partial(self.forward, backend.xp)
-        self.kernels[array_type] = found
-        return found
-
-    def _passes_on(self) -> str | None:
-        """The one function of `xp` that the forward passes its inputs on to, if that is all it does."""
-        inputs = tuple(object() for _ in self.inputs)
-        if self.variadic or self.defaults:
-            return None
-        try:
-            out = self.forward(_Probe(), *inputs)
-        except (
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ):  # it looks at its inputs, which these are not
-            return None
-        return out[0] if isinstance(out, tuple) and len(out) == 2 and out[1] == inputs else None
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         return self.call(*args, **params)

@@ -1,13 +1,13 @@
-"""Tensor, Node and Leaf: a value, its place in the graph, and the place where a gradient lands.
+"""Tensor: a value that remembers, by its node, how it was computed.
 
-A Node points at its parents only, so a graph is never a cycle; it saves arrays and not Tensors. Arrays are frozen when
+A node saves arrays and not Tensors. Arrays are frozen when
 they are stored and never written afterwards; "changing" a tensor rebinds it to a new array. Tensor's methods
 that are operations are bound by the ops that implement them (`method`), and declared in `core/methods.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,13 +16,14 @@ from minigrad.backend import BACKENDS, backend_of, get_backend
 from minigrad.core.arguments import dtype_of
 from minigrad.core.methods import TensorMethods
 from minigrad.core.modes import MODES
-from minigrad.core.node import Leaf, Node
+from minigrad.core.node import Leaf, TapeNode, leaf
+from minigrad.core.protocols import Protocols
 from minigrad.errors import DeviceError, DtypeError, GraphError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Tensor(TensorMethods):
+class Tensor(Protocols, TensorMethods):
     """An n-dimensional array that remembers how it was computed. Made by `minigrad.tensor`, never written in place.
 
     Every operator and method has NumPy's name and meaning. Python and NumPy scalars are weak (they do not change a
@@ -38,10 +39,9 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = ("__weakref__", "_data", "_name", "_node")
-    __array_ufunc__ = None  # ndarray <op> Tensor defers to Tensor's reflected operator
 
     _data: Any
-    _node: Node | None
+    _node: TapeNode | None
     _name: str | None
 
     def __init__(self, data: Any, *, requires_grad: bool = False, name: str | None = None) -> None:
@@ -100,6 +100,16 @@ class Tensor(TensorMethods):
     def dtype(self) -> np.dtype[Any]:
         """The element type, a numpy.dtype."""
         return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
 
     @property
     def device(self) -> str:
@@ -192,7 +202,7 @@ class Tensor(TensorMethods):
             RuntimeError: nothing here is tracked, or the graph was freed by an earlier backward.
             ShapeError: a cotangent is needed, or has another shape.
         """
-        raise AssertionError("bound by minigrad.core.sweep")
+        raise AssertionError("bound by minigrad.core.gradients")
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Any:
         """Call `hook(gradient)` in every backward pass, once the gradient at this tensor is complete.
@@ -208,79 +218,9 @@ class Tensor(TensorMethods):
             >>> x.grad
             tensor([20., 40.])
         """
-        raise AssertionError("bound by minigrad.core.sweep")
+        raise AssertionError("bound by minigrad.core.hooks")
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]:
-        if type(self._data) is not np.ndarray:
-            raise TypeError(
-                f"a tensor on {self.device!r} does not become a NumPy array by itself; use .numpy(), which copies"
-            )
-        if copy is False:
-            raise ValueError("copy=False: minigrad hands out copies only; use .data for a read-only view")
-        out = self.numpy()
-        return out if dtype is None else out.astype(dtype)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = getattr(func, "__name__", str(func))
-        raise TypeError(
-            f"numpy.{name} does not take tensors, since its result could not be differentiated; "
-            f"use minigrad.{name} (what goes by another name there says so), or .numpy() for the bare values"
-        )
-
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return self._data.copy().__dlpack__(**kwargs)  # a copy: the taker may write
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
-
-    # ---- Python's protocols
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "tensors are never written in place, since a recorded gradient could silently become wrong; "
-            "build the new value with minigrad.where(mask, new, x), or rebind a leaf with x.data = array"
-        )
-
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("len() of a 0-d tensor, which has no axis; .item() gives its number")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self.ndim:
-            raise TypeError("iteration over a 0-d tensor, which has no axis; .item() gives its number")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ShapeError(f"the truth of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise DtypeError(f"only an integer tensor of one element can be used as an index, this one is {self.dtype}")
-        return int(self.item())
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        host = self.numpy()
-        body = np.array2string(host, separator=", ", prefix="tensor(")
-        implied = host.dtype in (np.float64, np.int64, np.bool_)
-        extra = "" if implied else f", dtype={host.dtype}"
-        extra += "" if self.device == "numpy" else f", device={self.device!r}"
-        extra += ", requires_grad=True" if self.requires_grad and self.is_leaf else ""
-        extra += f", op={self._node.op.name!r}" if self._node is not None and not self.is_leaf else ""
-        return f"tensor({body}{extra})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)  # f"{loss:.3f}" of a single element
-
+    # ---- copies
     def __copy__(self) -> Tensor:
         raise TypeError("copying a tensor is ambiguous about its gradient; use .detach() or minigrad.tensor(x)")
 
@@ -309,7 +249,7 @@ def method(*names: str) -> Callable[[F], F]:
     return bind
 
 
-def box(array: Any, node: Node | None) -> Tensor:
+def box(array: Any, node: TapeNode | None) -> Tensor:
     """A Tensor around an array that nobody else may write; the array is frozen."""
     t = object.__new__(Tensor)
     t._data = freeze(array)
@@ -325,16 +265,6 @@ def freeze(array: Any) -> Any:
     if isinstance(array, np.generic):
         return freeze(np.asarray(array))
     return array if hasattr(type(array), "__primitive__") else backend_of(array).freeze(array)
-
-
-def leaf(array: Any) -> Leaf:
-    """A new leaf node for `array`, which must be of a floating dtype."""
-    if array.dtype.kind != "f":
-        raise DtypeError(
-            f"requires_grad: only floating tensors have gradients, this one is {array.dtype}; convert it with "
-            "astype('float64')"
-        )
-    return Leaf(array)
 
 
 def rebind(target: Tensor, array: Any) -> None:

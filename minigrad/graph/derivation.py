@@ -14,7 +14,7 @@ from minigrad.errors import GraphError
 from minigrad.graph.labels import dims, kind_of
 from minigrad.graph.nodes import Node, Scope, ancestors
 from minigrad.graph.script import script
-from minigrad.graph.steps import SHORT, Naming, Step, at_sweep, term_of
+from minigrad.graph.steps import SHORT, GradientStep, Naming, at_sweep, term_of
 from minigrad.notation import NEGATE, Expr, symbol
 
 Nodes = Mapping[str, Node]
@@ -29,7 +29,9 @@ class Derivation:
     functions that computes the same numbers.
     """
 
-    def __init__(self, steps: tuple[Step, ...], naming: Naming, inside: frozenset[str], sweep: int, title: str) -> None:
+    def __init__(
+        self, steps: tuple[GradientStep, ...], naming: Naming, inside: frozenset[str], sweep: int, title: str
+    ) -> None:
         self.steps, self._naming, self._inside, self._sweep, self._title = steps, naming, inside, sweep, title
 
     @cached_property
@@ -106,7 +108,7 @@ class Derivation:
             if step.terms and step.elsewhere:
                 yield None, "+", None, None
 
-    def _start(self, step: Step) -> str:
+    def _start(self, step: GradientStep) -> str:
         name, found = self._naming.cotangent(step.node).text(), at_sweep(step.node, self._sweep)
         began = found is not None and found.began
         return f"{name} is where the backward pass began" if began else f"{name} comes from outside"
@@ -138,7 +140,7 @@ def derive_node(nodes: Nodes, node: Node) -> Derivation:
         )
     sweep, naming = node.cotangents[-1].sweep, Naming(nodes)
     naming(node)  # it has the first choice of a name
-    step = Step(node, tuple(term_of(c, k, naming) for c, k in _uses(nodes, sweep).get(node.name, ())))
+    step = GradientStep(node, tuple(term_of(c, k, naming) for c, k in _uses(nodes, sweep).get(node.name, ())))
     return Derivation((step,), naming, frozenset(), sweep, f"The gradient at {node.label or node.name}")
 
 
@@ -157,9 +159,9 @@ def derive_scope(nodes: Nodes, scopes: dict[str, Scope], path: str) -> Derivatio
         elsewhere = len(uses.get(node.name, ())) - len(within)
         given = node.name in inside and not node.leaf and (elsewhere or not within)
         if given:
-            steps.append(Step(node, (), elsewhere))
+            steps.append(GradientStep(node, (), elsewhere))
         elif within:
-            steps.append(Step(node, tuple(term_of(c, k, naming) for c, k in within), elsewhere))
+            steps.append(GradientStep(node, tuple(term_of(c, k, naming) for c, k in within), elsewhere))
     scope = scopes[path]
     return Derivation(tuple(steps), naming, inside, sweep, f"The gradients in {scope.detail or scope.title}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core.dispatch import PICK
+from minigrad.core.pick import PICK
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive, Pull
 from minigrad.core.sweep import unbroadcast
 from minigrad.graph.nodes import Node

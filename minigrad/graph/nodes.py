@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["input", "parameter", "buffer", "constant", "op", "random", "update"]
-Shape: TypeAlias = "tuple[int, ...] | tuple[tuple[int, ...], ...]"  # several of them for an op with several outputs
+Shapes: TypeAlias = "tuple[int, ...] | tuple[tuple[int, ...], ...]"  # several of them for an op with several outputs
 LEAVES = frozenset({"input", "parameter", "buffer", "constant"})
 
 
@@ -18,7 +18,7 @@ class Cotangent:
     """What a backward pass found at a node; `value` is None when the trace was told to keep no values."""
 
     sweep: int  # which backward pass of the trace, counted from 1
-    shape: Shape
+    shape: Shapes
     dtype: Any
     value: Any = None
     began: bool = False  # whether the pass began here: the cotangent was given, and came from no other node
@@ -50,7 +50,7 @@ class Node:
     flows: tuple[bool, ...] = ()  # for each input, whether a gradient can travel back along it
     cut: tuple[bool, ...] = ()  # for each input, whether the program cut it off: detached, a bare array, under no_grad
     params: dict[str, Any] = field(default_factory=dict)
-    shape: Shape = ()
+    shape: Shapes = ()
     dtype: Any = None
     value: Any = None  # the backend's array, or a Python number
     kept: int = 0  # bytes that the rules keep alive until the backward pass

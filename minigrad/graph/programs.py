@@ -15,8 +15,9 @@ import numpy as np
 
 from minigrad.backend import BACKENDS
 from minigrad.core import Primitive, Tensor
+from minigrad.core.node import leaf
 from minigrad.core.primitive import Aval
-from minigrad.core.tensor import box, leaf
+from minigrad.core.tensor import box
 from minigrad.errors import GraphError
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from minigrad.errors import GraphError
 from minigrad.notation import Expr
 from minigrad.notation.expr import bottom_up
-from minigrad.notation.layouts import Leaf
+from minigrad.notation.layouts import Atom
 from minigrad.notation.names import spell_index
 
 SUM, PRODUCT, SIGN, ATOM = range(4)
@@ -68,7 +68,7 @@ def code(root: Expr, called: Mapping[str, str], temporary: Callable[[], str]) ->
     lines: list[str] = []
     done: dict[Expr, tuple[str, int]] = {}
     for expr in bottom_up(root):
-        if isinstance(expr.show, Leaf):
+        if isinstance(expr.show, Atom):
             value = expr.show.value
             done[expr] = (called[expr.show.spelling.text], ATOM) if value is None else _operand(value)
             continue

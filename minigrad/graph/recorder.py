@@ -7,6 +7,7 @@ results are bit-identical with and without it, and a program that is not traced 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -14,11 +15,10 @@ import numpy as np
 
 from minigrad.backend import BACKENDS
 from minigrad.core import BOXES, Tensor, change
-from minigrad.core.modes import MODES
+from minigrad.core.modes import MODES, Watcher
 from minigrad.core.primitive import Primitive
 from minigrad.core.sources import user_line
 from minigrad.graph.brief import brief
-from minigrad.graph.callers import given, inside_sweep, rematerialises
 from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
 
@@ -66,7 +66,16 @@ class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
         recorder.forget()
 
 
-class Recorder:
+class _Sweep:
+    """A backward pass that is being recorded."""
+
+    __slots__ = ("number", "scope")
+
+    def __init__(self) -> None:
+        self.number, self.scope = 0, ""  # from its first gradient on; a scope only if its rules are recorded
+
+
+class Recorder(Watcher):
     """The watcher behind a trace; see `core.modes.Watcher` for when each method is called."""
 
     def __init__(self, graph: Graph, model: Any, values: bool, sources: bool) -> None:
@@ -77,9 +86,10 @@ class Recorder:
         self._paths: dict[int, str] = {}  # id of a module of the model -> dotted path
         self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
         self._alive: list[Any] = [model]  # so that those ids stay theirs
-        self._sweeps, self._last = 0, -1
+        self._sweeps = 0
+        self._around: list[_Sweep | None] = []  # the sweeps in whose rules and hooks another one runs
+        self._sweep: _Sweep | None = None  # the one that runs
         self._given: frozenset[int] | None = None  # ids of what the outermost scope was called with; None: not known
-        self._lifted = ""  # path of the scope of the sweep that is being recorded
         if model is not None:
             self._learn(model, "")
 
@@ -92,10 +102,10 @@ class Recorder:
     # ---- what the engine tells
 
     def forward(self, op: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
-        outer = self._scope
-        if self._lifted and inside_sweep():
-            self._scope = self._lifted if not outer.startswith(self._lifted) else outer
-        internal = bool(self._lifted) and self._scope.startswith(self._lifted)
+        outer, home = self._scope, self._sweep.scope if self._sweep is not None else ""
+        if home and not outer.startswith(home):
+            self._scope = home
+        internal = bool(home)
         if op.name in RANDOM:  # its key and counter are its own, though another draw may have the same
             inputs: tuple[str | None, ...] = tuple(map(self._constant, map(_raw, args), op.inputs))
         else:
@@ -129,20 +139,28 @@ class Recorder:
             self._add(node, out)
         self._scope = outer
 
+    def begin(self, root: Any, lifted: bool, part: bool) -> None:
+        self._around.append(self._sweep)
+        if not part or self._sweep is None:
+            self._sweep = _Sweep()
+
+    def end(self) -> None:
+        self._sweep = self._around.pop()
+
     def backward(self, node: Any, cotangent: Any, lifted: bool) -> None:
-        began = node.id >= self._last and not rematerialises()
-        if began:  # a sweep goes from newer to older nodes, so this is another one
-            self._sweeps += 1
-            self._lifted = (
-                self._open("backward", f"backward {self._sweeps}", "gradients, recorded", "") if lifted else ""
-            )
-        self._last = node.id
+        sweep = self._sweep
+        assert sweep is not None
+        began = not sweep.number
+        if began:  # counted now, since a sweep that finds no gradient is none
+            self._sweeps = sweep.number = self._sweeps + 1
+            if lifted:
+                sweep.scope = self._open("backward", f"backward {sweep.number}", "gradients, recorded", "")
         name = self._known.by_node.get(node.id)
         if name is None:  # computed before the trace began
             return
         raw = tuple(map(_raw, cotangent)) if isinstance(cotangent, (tuple, list)) else _raw(cotangent)
         self.graph._nodes[name].cotangents.append(
-            Cotangent(self._sweeps, node.shape, node.dtype, raw if self.values else None, began)
+            Cotangent(sweep.number, node.shape, node.dtype, raw if self.values else None, began)
         )
 
     def update(self, target: Any, value: Any) -> None:
@@ -170,13 +188,13 @@ class Recorder:
     def label(self, tensor: Any, name: str) -> None:
         self.graph._nodes[self._find(tensor)].label = name
 
-    def enter(self, kind: str, name: str, subject: Any) -> None:
+    def enter(self, kind: str, name: str, subject: Any, given: Any) -> None:
         title, detail = name, ""
         if kind == "layer":
             title = self._paths.get(id(subject)) or name
             detail = brief(subject)
         if not self._scope:
-            self._given = given()
+            self._given = None if given is None else frozenset(_ids(given))
         outer, self._scope = self._scope, self._open(kind, title.rpartition(".")[2] or name, detail, self._scope)
         if kind == "layer" and not outer and id(subject) not in self._paths:  # no model was given, or another one runs
             self._learn(subject, f"{self._scope}.")
@@ -295,6 +313,19 @@ class Recorder:
 
 def _raw(value: Any) -> Any:
     return value._data if type(value) in BOXES else value
+
+
+def _ids(value: Any) -> Iterator[int]:
+    """The ids of what a structure of arguments holds."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+        else:
+            yield id(item)
 
 
 def _plain(name: str) -> str:

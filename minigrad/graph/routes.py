@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import backend_of
-from minigrad.core import Leaf, Tensor
-from minigrad.core import Node as Place
-from minigrad.core.dispatch import PICK
-from minigrad.core.sweep import seed, sweep_apart
+from minigrad.core import Leaf, TapeNode, Tensor
+from minigrad.core.gradients import seed
+from minigrad.core.pick import PICK
+from minigrad.core.sweep import sweep_apart
 from minigrad.core.tensor import box
 from minigrad.errors import ArgumentError, GraphError, UnknownNameError
 from minigrad.graph.formulas import primitive_of
@@ -154,23 +154,21 @@ def _settled(parts: list[Any], whole: Any) -> list[Any]:
 # ---- the engine's nodes, from the recorded ones
 
 
-def _places(nodes: Nodes, y: str, xs: list[str]) -> dict[str, Place]:
+def _places(nodes: Nodes, y: str, xs: list[str]) -> dict[str, TapeNode]:
     """A node of the engine for everything that depends on `xs`, up to `y`, in the order in which it ran."""
     picked: dict[str, list[Node]] = {}
     for node in nodes.values():
         if node.op == "pick":
             picked.setdefault(str(node.inputs[0]), []).append(node)
-    places: dict[str, Place] = {}
-    for at, node in enumerate(nodes.values()):
+    places: dict[str, TapeNode] = {}
+    for node in nodes.values():
         if node.name in xs:
-            place: Place = object.__new__(Leaf)
-            place.id, place.op, place.parents, place.saved, place.params = at, None, (), None, None
+            place: TapeNode = Leaf(node)
         else:
             parents = tuple(places.get(i) if i and _open(node, k, nodes) else None for k, i in enumerate(node.inputs))
             if not any(parents):
                 continue
-            place = _place(node, parents, at, nodes, picked)
-        place.shape, place.dtype = node.shape, node.dtype
+            place = _place(node, parents, nodes, picked)
         places[node.name] = place
         if node.name == y:
             break
@@ -188,22 +186,19 @@ def _open(node: Node, k: int, nodes: Nodes) -> bool:
     return op is PICK or (op.pull_for(k)[0] is not None and np.dtype(source.dtype or "i8").kind == "f")
 
 
-def _place(node: Node, parents: tuple[Any, ...], at: int, nodes: Nodes, picked: dict[str, list[Node]]) -> Place:
+def _place(node: Node, parents: tuple[Any, ...], nodes: Nodes, picked: dict[str, list[Node]]) -> TapeNode:
     """The node that the engine had, with the arrays that its rules may ask for."""
     op = primitive_of(node)
     if op is None:
         raise GraphError(f"{node.name}: the primitive {node.op!r} is not there; import the package that declares it")
-    place = object.__new__(Place)
-    place.id, place.op, place.parents, place.params = at, op, parents, node.params
     if op is PICK:
-        place.saved = None
-        return place
+        return TapeNode(op, parents, node.shape, node.dtype, None, node.params)
     several = sorted(picked.get(node.name, ()), key=lambda pick: int(pick.params["index"]))
     y = tuple(pick.value for pick in several) if op.outputs > 1 else node.value
     given = [None if i is None else _value(nodes[i]) for i in node.inputs]
     fixed = len(op.inputs)
-    place.saved = (y, *given[:fixed], tuple(given[fixed:])) if op.variadic else (y, *given)
-    return place
+    saved = (y, *given[:fixed], tuple(given[fixed:])) if op.variadic else (y, *given)
+    return TapeNode(op, parents, node.shape, node.dtype, saved, node.params)
 
 
 def _value(node: Node) -> Any:
@@ -216,7 +211,7 @@ def _value(node: Node) -> Any:
 def _marks(
     nodes: Nodes,
     scopes: dict[str, Scope],
-    places: Mapping[str, Place],
+    places: Mapping[str, TapeNode],
     y: str,
     xs: list[str],
     through: Iterable[str] | None,
@@ -240,7 +235,7 @@ def _marks(
     return marks
 
 
-def _between(places: Mapping[str, Place], y: str) -> list[str]:
+def _between(places: Mapping[str, TapeNode], y: str) -> list[str]:
     """What `y` depends on, newest first; all of it depends on x."""
     wanted = {places[y]}
     out = []

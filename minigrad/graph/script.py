@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.core import PRIMITIVES
-from minigrad.core.dispatch import PICK
+from minigrad.core.pick import PICK
 from minigrad.errors import GraphError
 from minigrad.graph.formulas import primitive_of
 from minigrad.graph.labels import on_host
 from minigrad.graph.nodes import Node
 from minigrad.graph.pythonic import ATOM, SUM, array, code, written
-from minigrad.graph.steps import Naming, Step
+from minigrad.graph.steps import GradientStep, Naming
 from minigrad.notation import Expr, fn
 from minigrad.notation.expr import bottom_up
-from minigrad.notation.layouts import Leaf
+from minigrad.notation.layouts import Atom
 
 WIDTH = 100
 SMALL = 400  # numbers that are written out; more are read from a file
@@ -28,7 +28,7 @@ SMALL = 400  # numbers that are written out; more are read from a file
 class Script:
     """Collects the lines of one program."""
 
-    def __init__(self, steps: tuple[Step, ...], naming: Naming, inside: frozenset[str], sweep: int) -> None:
+    def __init__(self, steps: tuple[GradientStep, ...], naming: Naming, inside: frozenset[str], sweep: int) -> None:
         self.steps, self.naming, self.inside, self.sweep = steps, naming, inside, sweep
         self.nodes, self.order = naming.nodes, {name: at for at, name in enumerate(naming.nodes)}
         self.picks: dict[str, list[Node]] = {}  # of an operation with several outputs
@@ -76,7 +76,7 @@ class Script:
         """Note the values and cotangents in a rule of the operation `through`."""
         near = {self._names(n): n for n in (through, *(self.nodes[i] for i in through.inputs if i is not None))}
         for leaf in bottom_up(formula):
-            if isinstance(leaf.show, Leaf) and leaf.show.value is None:
+            if isinstance(leaf.show, Atom) and leaf.show.value is None:
                 text = leaf.show.spelling.text
                 if text.startswith("∂"):
                     self.cotangents[through.name] = through
@@ -125,14 +125,14 @@ class Script:
 
     # ---- the lines
 
-    def _sum(self, step: Step) -> list[str]:
+    def _sum(self, step: GradientStep) -> list[str]:
         name = self.naming(step.node)
         lines: list[str] = []
         terms: list[tuple[str, str]] = []
         for term in step.terms:
             before, text, level = code(term.formula, self.called, self.temporary.__next__)
             lines += before
-            if isinstance(term.formula.show, Leaf) and term.formula.show.value is not None:  # a rule that gives zeros
+            if isinstance(term.formula.show, Atom) and term.formula.show.value is not None:  # a rule that gives zeros
                 text = f"mg.full({step.node.shape}, {text}, dtype={written(step.node.dtype)})"
             elif term.through.dtype != step.node.dtype and not isinstance(term.through.dtype, tuple):
                 text = f"mg.astype({text}, {written(step.node.dtype)})"
@@ -147,7 +147,7 @@ class Script:
         rows = [r for k, (text, why) in enumerate(terms) for r in _commented(f"    {'+ ' * (k > 0)}{text}", why)]
         return [*lines, f"d_{name} = (", *rows, ")"]
 
-    def _gather(self, step: Step) -> list[str]:
+    def _gather(self, step: GradientStep) -> list[str]:
         """The cotangents of an operation's several outputs, zeros for those that nothing used."""
         node, found = step.node, {int(t.through.params["index"]): f"d_{self.naming(t.through)}" for t in step.terms}
         parts = [
@@ -224,6 +224,6 @@ def _commented(line: str, why: str) -> list[str]:
     return [f"{line}  # {why}"] if len(line) + len(why) <= WIDTH else [f"{indent}# {why}", line]
 
 
-def script(steps: tuple[Step, ...], naming: Naming, inside: frozenset[str], sweep: int) -> str:
+def script(steps: tuple[GradientStep, ...], naming: Naming, inside: frozenset[str], sweep: int) -> str:
     """The program of a derivation; see `Derivation.python`."""
     return Script(steps, naming, inside, sweep).write()

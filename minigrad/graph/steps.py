@@ -12,7 +12,7 @@ from minigrad.graph.formulas import definition, expression, primitive_of
 from minigrad.graph.nodes import Cotangent, Node
 from minigrad.graph.pythonic import identifier
 from minigrad.notation import Expr, fn, symbol
-from minigrad.notation.layouts import Leaf
+from minigrad.notation.layouts import Atom
 from minigrad.notation.names import spell_name
 
 Nodes = Mapping[str, Node]
@@ -30,7 +30,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Step:
+class GradientStep:
     """The gradient at one node as the sum of its terms, newest operation first."""
 
     node: Node
@@ -74,7 +74,7 @@ class Naming:
         spelling = inner._replace(
             text=f"∂{inner.text}", latex=rf"\partial {inner.latex}", mathml=f"<mrow><mi>∂</mi>{inner.mathml}</mrow>"
         )
-        return Expr(Leaf(spelling), shape=node.shape, dtype=node.dtype)  # type: ignore[arg-type]  # as above
+        return Expr(Atom(spelling), shape=node.shape, dtype=node.dtype)  # type: ignore[arg-type]  # as above
 
     def arguments(self, node: Node) -> list[Any]:
         """The symbols of what an operation was called with."""

@@ -75,7 +75,7 @@ class Module:
         try:
             if not MODES.get().watched:
                 return self.forward(*args, **kwargs)
-            with scope("layer", type(self).__name__, self):
+            with scope("layer", type(self).__name__, self, (args, kwargs)):
                 return self.forward(*args, **kwargs)
         except Exception as error:
             error.add_note(f"in the layer {repr(self).partition(chr(10))[0]}")

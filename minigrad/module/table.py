@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.core import BOXES, MODES, Tensor, change
+from minigrad.core.modes import Watcher
 from minigrad.module.base import Module
 from minigrad.ops.creation import zeros
 
 _TITLES = ("layer", "output", "parameters")
 
 
-class _Shapes:
+class _Shapes(Watcher):
     """A watcher that notes, for every layer, the shape of the last result before it was left."""
 
     def __init__(self, x: Tensor) -> None:
@@ -23,15 +24,11 @@ class _Shapes:
         if type(out) in BOXES:
             self.last = out.shape
 
-    def enter(self, kind: str, name: str, subject: Any) -> None:
+    def enter(self, kind: str, name: str, subject: Any, given: Any) -> None:
         self.open.append(subject)
 
     def leave(self) -> None:
         self.found[id(self.open.pop())] = self.last
-
-    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None: ...
-    def update(self, target: Any, value: Any) -> None: ...
-    def label(self, tensor: Any, name: str) -> None: ...
 
 
 def summary(model: Module, shape: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from minigrad.notation import shapes
 from minigrad.notation.dims import Dims, broadcast, indexed_shape, matmul_shape, shape_of
-from minigrad.notation.layouts import Leaf, Shape
+from minigrad.notation.layouts import Atom, Shape
 from minigrad.notation.names import spell_name
 from minigrad.notation.printers import write_latex, write_mathml, write_text
 
@@ -185,7 +185,7 @@ class Expr:
         """
         values: dict[Expr, Any] = {}
         for expr in bottom_up(self):
-            if isinstance(expr.show, Leaf):
+            if isinstance(expr.show, Atom):
                 values[expr] = _leaf_value(expr.show, env)
                 continue
             if expr.apply is None:
@@ -252,7 +252,7 @@ def cotangent(of: str | None = None, shape: Dims | None = None, dtype: Any = Non
         return symbol("g", shape, dtype)
     inner = spell_name(of)
     ml = f'<mover accent="true">{inner.mathml}<mo>¯</mo></mover>'
-    leaf = Leaf(inner._replace(text="g", latex=rf"\bar{{{inner.latex}}}", mathml=ml))
+    leaf = Atom(inner._replace(text="g", latex=rf"\bar{{{inner.latex}}}", mathml=ml))
     return Expr(leaf, shape=None if shape is None else tuple(shape), dtype=dtype)
 
 
@@ -320,7 +320,7 @@ _NEUTRAL: dict[Shape, tuple[int | None, int | None]] = {
 def _constant(value: Any) -> Any:
     """The number that `value` is, or None."""
     if isinstance(value, Expr):
-        return value.show.value if isinstance(value.show, Leaf) else None
+        return value.show.value if isinstance(value.show, Atom) else None
     if isinstance(value, bool):
         return None
     return value if isinstance(value, numbers.Real) else None
@@ -358,7 +358,7 @@ def _swap(a: Any) -> Any:
     return a.mT
 
 
-def _leaf_value(leaf: Leaf, env: Mapping[str, Any]) -> Any:
+def _leaf_value(leaf: Atom, env: Mapping[str, Any]) -> Any:
     if leaf.value is not None:
         return leaf.value
     name = leaf.spelling.text

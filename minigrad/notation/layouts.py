@@ -72,7 +72,7 @@ def _commas(args: Args, sign: str) -> Pieces:
 
 
 @dataclass(eq=False, repr=False)
-class Leaf(Shape):
+class Atom(Shape):
     """A symbol or a constant: a spelling and nothing below it."""
 
     spelling: Spelling

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minigrad.notation.layouts import Args, AsIs, Leaf, Params, Pieces, Shape, Slot
+from minigrad.notation.layouts import Args, AsIs, Atom, Params, Pieces, Shape, Slot
 from minigrad.notation.names import ANY, GLYPHS, PRODUCT_LEVEL, spell_leaf
 
 
@@ -48,8 +48,8 @@ def _write(root: Any, style: Style, level: int | None, room: int | None) -> tupl
             expr = expr.args[0]
             shape = getattr(expr, "show", None)
         if not isinstance(shape, Shape):
-            shape = Leaf(spell_leaf(expr))
-        if isinstance(shape, Leaf):
+            shape = Atom(spell_leaf(expr))
+        if isinstance(shape, Atom):
             pieces = style.pieces(shape, (), {})
         elif level is not None and depth >= level:
             stack.append(style.ellipsis)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from minigrad.notation.layouts import (
     AsIs,
+    Atom,
     Call,
     Cases,
     Fence,
     Indexed,
     Infix,
-    Leaf,
     Postfix,
     Power,
     Prefix,
@@ -100,14 +100,14 @@ indexed = Indexed()
 as_is = AsIs()
 
 
-def name_shape(name: str, latex: str | None = None) -> Leaf:
+def name_shape(name: str, latex: str | None = None) -> Atom:
     """The leaf of a symbol."""
     spelling = spell_name(name)
     if latex is not None:  # braces, because TeX refuses a second superscript
         spelling = spelling._replace(latex=f"{{{latex}}}" if "^" in latex else latex)
-    return Leaf(spelling)
+    return Atom(spelling)
 
 
-def number_shape(value: float) -> Leaf:
+def number_shape(value: float) -> Atom:
     """The leaf of a constant."""
-    return Leaf(spell_number(value), value)
+    return Atom(spell_number(value), value)

@@ -34,8 +34,6 @@ from minigrad.ops.shape import moveaxis
 
 __all__ = ["diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
-
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:
     """`x` in reverse order along `axis` (None: all axes), without a copy.

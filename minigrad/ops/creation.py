@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core import Operand, Tensor, dtype_of, integer, integers, number, shape_of, tensor
+from minigrad.core import Operand, ShapeLike, Tensor, dtype_of, integer, integers, number, shape_of, tensor
 from minigrad.core import full_like as constant
 from minigrad.errors import ArgumentError
 
 __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
 
-Shape = int | tuple[int, ...]
 
-
-def _filled(op: str, shape: Shape, value: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
+def _filled(op: str, shape: ShapeLike, value: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     sizes = integers(shape, "shape", op, least=0)
     _scalar(value, op)
     return tensor(
@@ -33,18 +31,18 @@ def _scalar(value: Any, op: str) -> Any:
     return value if isinstance(value, (bool, np.bool_)) else number(value, "value", op)
 
 
-def zeros(shape: Shape, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+def zeros(shape: ShapeLike, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Zeros of `shape`, float64 unless `dtype` says otherwise."""
     return _filled("zeros", shape, 0, dtype or np.float64, device, requires_grad)
 
 
-def ones(shape: Shape, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+def ones(shape: ShapeLike, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Ones of `shape`, float64 unless `dtype` says otherwise."""
     return _filled("ones", shape, 1, dtype or np.float64, device, requires_grad)
 
 
 def full(
-    shape: Shape, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+    shape: ShapeLike, value: float, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """`value` repeated in `shape`."""
     return _filled("full", shape, value, dtype, device, requires_grad)

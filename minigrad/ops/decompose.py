@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.core import Operand, Tensor, broadcast_to, composite, primitive, shape_of, sum_
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Case, Rng, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.arrange import diagonal, lower_mask, tril, triu
 from minigrad.ops.elementwise import keep, where
@@ -22,8 +22,6 @@ from minigrad.ops.linalg import diagonal_mask, matmul_
 from minigrad.ops.shape import expand_dims, matrix_transpose, squeeze
 
 __all__ = ["QR", "Slogdet", "cholesky", "inv", "qr", "slogdet", "solve", "solve_triangular", "trace"]
-
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _square(x: Any, op: str) -> None:
@@ -88,7 +86,7 @@ def inv(x: Operand) -> Tensor:
     return inv_(x)
 
 
-def _case_solve(rng: Rng) -> Sample:
+def _case_solve(rng: Rng) -> Case:
     a = well_conditioned(rng, int(rng.integers(1, 4)))
     return (a, reals(rng, (*a.shape[:-1], int(rng.integers(1, 3))))), {}
 
@@ -263,7 +261,7 @@ def _cholesky_rule(g: Any, y: Any) -> Any:
     return 0.5 * (whole + matrix_transpose(whole))
 
 
-def _case_cholesky(rng: Rng) -> Sample:
+def _case_cholesky(rng: Rng) -> Case:
     a = well_conditioned(rng, int(rng.integers(1, 4)))
     return (a @ np.swapaxes(a, -1, -2),), {}
 
@@ -315,7 +313,7 @@ def _qr_rule(g: Any, y: Any) -> Any:
     return matrix_transpose(solve_(r, matrix_transpose(gq + matmul_(q, mirrored))))
 
 
-def _case_qr(rng: Rng) -> Sample:
+def _case_qr(rng: Rng) -> Case:
     n, extra = int(rng.integers(1, 4)), int(rng.integers(3))
     a = well_conditioned(rng, n)
     return (np.concatenate([a, reals(rng, (*a.shape[:-2], extra, n))], -2),), {}

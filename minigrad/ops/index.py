@@ -22,14 +22,13 @@ from minigrad.core import (
     reshape_,
     shape_of,
 )
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Case, Rng, reals
 from minigrad.core.tensor import BOXES
 from minigrad.errors import ArgumentTypeError, BoundsError, DtypeError, ShapeError
 
 __all__ = ["scatter_add", "take", "take_along_axis"]
 
 Spec = tuple[Any, ...]  # one entry per index: an int, None, Ellipsis, ("slice", start, stop, step), or ARRAY
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 ARRAY = "array"  # stands in a Spec for the next index array
 
 
@@ -66,7 +65,7 @@ _SPECS: tuple[tuple[tuple[int, ...], Spec], ...] = (
 )
 
 
-def _case_basic(rng: Rng) -> Sample:
+def _case_basic(rng: Rng) -> Case:
     shape, spec = _SPECS[int(rng.integers(len(_SPECS)))]
     return (reals(rng, shape),), {"spec": spec}
 
@@ -87,7 +86,7 @@ def sliced(xp: Any, x: Operand, *, spec: Spec) -> Any:
     return out if type(out) is type(x) else xp.asarray(out)
 
 
-def _case_unslice(rng: Rng) -> Sample:
+def _case_unslice(rng: Rng) -> Case:
     (x,), params = _case_basic(rng)
     return (reals(rng, _shape(x, params["spec"])),), {**params, "shape": x.shape}
 
@@ -106,7 +105,7 @@ def unslice(xp: Any, x: Operand, *, spec: Spec, shape: tuple[int, ...]) -> Any:
     return out
 
 
-def _case_gather(rng: Rng) -> Sample:
+def _case_gather(rng: Rng) -> Case:
     choice = int(rng.integers(4))
     if choice == 0:
         return (reals(rng, (4, 3)), np.array([0, 2, 2, -1, 0])), {"spec": (ARRAY,)}
@@ -145,7 +144,7 @@ def gather_(xp: Any, x: Operand, *indices: Operand, spec: Spec) -> Any:
         raise _bounds(problem) from problem
 
 
-def _case_scatter(rng: Rng) -> Sample:
+def _case_scatter(rng: Rng) -> Case:
     (x, *indices), params = _case_gather(rng)
     return (reals(rng, x[_index(params["spec"], tuple(indices))].shape), *indices), {**params, "shape": x.shape}
 

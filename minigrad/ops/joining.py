@@ -11,17 +11,16 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.core import Operand, Tensor, integer, integers, one_axis, primitive, reshape_, sequence, shape_of
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Case, Rng, reals
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.shape import expand_dims
 
 __all__ = ["concat", "split", "stack", "unstack"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def _case_concat(rng: Rng) -> Sample:
+def _case_concat(rng: Rng) -> Case:
     shape, axis = [int(rng.integers(1, 4)) for _ in range(rng.integers(1, 4))], 0
     axis = int(rng.integers(len(shape)))
     parts = []
@@ -51,13 +50,13 @@ def _promoted(xs: Sequence[Any]) -> Any:
     return None if builtins.any(x.dtype is None for x in xs) else np.result_type(*(x.dtype for x in xs))
 
 
-def _case_part(rng: Rng) -> Sample:
+def _case_part(rng: Rng) -> Case:
     shape, axis = (2, 4, 3), int(rng.integers(3))
     start = int(rng.integers(shape[axis]))
     return (reals(rng, shape),), {"axis": axis, "start": start, "stop": int(rng.integers(start, shape[axis] + 1))}
 
 
-def _case_put(rng: Rng) -> Sample:
+def _case_put(rng: Rng) -> Case:
     (x,), params = _case_part(rng)
     size, axis = x.shape[params["axis"]], params["axis"]
     part = tuple(params["stop"] - params["start"] if k == axis else n for k, n in enumerate(x.shape))
@@ -141,7 +140,7 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     return concat([expand_dims(a, axis) for a in arrays], axis)
 
 
-def _case_split(rng: Rng) -> Sample:
+def _case_split(rng: Rng) -> Case:
     sizes = tuple(int(n) for n in rng.integers(0, 3, int(rng.integers(1, 4))))
     return (reals(rng, (2, builtins.sum(sizes), 2)),), {"axis": 1, "sizes": sizes}
 

@@ -8,14 +8,13 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.core import Operand, Tensor, method, primitive, reshape_, shape_of
-from minigrad.core.domains import Rng, nonzero, reals
+from minigrad.core.domains import Case, Rng, nonzero, reals
 from minigrad.errors import ShapeError
 from minigrad.ops.elementwise import reflected, where
 from minigrad.ops.shape import expand_dims, matrix_transpose
 
 __all__ = ["matmul"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _infer_matmul(a: Any, b: Any) -> Any:
@@ -37,7 +36,7 @@ def _infer_matmul(a: Any, b: Any) -> Any:
     )
 
 
-def _case_matmul(rng: Rng) -> Sample:
+def _case_matmul(rng: Rng) -> Case:
     n, k, m = (int(i) for i in rng.integers(1, 4, 3))
     lead_a, lead_b = [((), ()), ((2,), (2,)), ((2, 1), (3,)), ((), (2,))][int(rng.integers(4))]
     return (reals(rng, (*lead_a, n, k)), reals(rng, (*lead_b, k, m))), {}
@@ -116,7 +115,7 @@ def _eigh_rule(g: Any, y: Any) -> Any:
     return 0.5 * (gx + matrix_transpose(gx))
 
 
-def _case_eigh(rng: Rng) -> Sample:
+def _case_eigh(rng: Rng) -> Case:
     n, lead = int(rng.integers(1, 4)), [(), (2,)][int(rng.integers(2))]
     x = np.tril(nonzero(rng, (*lead, n, n)) * 0.25, -1)  # away from 0, where an eigenvector changes its sign
     diagonal = np.eye(n) * (3 * np.arange(n) + rng.uniform(0, 1, (*lead, 1, n)))  # eigenvalues well apart

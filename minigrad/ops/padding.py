@@ -8,7 +8,7 @@ from typing import Any
 from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.core import Operand, Tensor, broadcast_to_, composite, integers, number, primitive, shape_of
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Case, Rng, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.arrange import flip
 from minigrad.ops.index import sliced
@@ -16,10 +16,8 @@ from minigrad.ops.joining import concat, take_part
 
 __all__ = ["pad"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
-
-def _case_pad(rng: Rng) -> Sample:
+def _case_pad(rng: Rng) -> Case:
     return (reals(rng, (2, 3)),), {
         "widths": ((int(rng.integers(3)), 1), (0, int(rng.integers(3)))),
         "value": float(rng.integers(2)),

@@ -25,7 +25,7 @@ from minigrad.core import (
     sum_,
     with_ones,
 )
-from minigrad.core.domains import Rng, booleans, distinct, reals, some_axes, some_shape
+from minigrad.core.domains import Case, Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.compare import equal, isnan, logical_or, not_equal
@@ -33,7 +33,6 @@ from minigrad.ops.elementwise import keep, sqrt, where
 
 __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _count(x: Any, axes: tuple[int, ...]) -> int:
@@ -53,7 +52,7 @@ def narrowed(y: Tensor, x: Any) -> Tensor:
 
 
 def _case(domain: Any) -> Any:
-    def case(rng: Rng) -> Sample:
+    def case(rng: Rng) -> Case:
         shape = tuple(builtins.max(n, 1) for n in some_shape(rng))
         return (domain(rng, shape),), {"axes": some_axes(rng, len(shape)), "keepdims": bool(rng.integers(2))}
 
@@ -306,7 +305,7 @@ def count_nonzero(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tens
     return sum_(not_equal(x, 0), axes=axes, keepdims=bool(keepdims))
 
 
-def _case_position(rng: Rng) -> Sample:
+def _case_position(rng: Rng) -> Case:
     axis = (None, 0, 1)[int(rng.integers(3))]
     return (distinct(rng, (2, 3)),), {"axis": axis, "keepdims": bool(rng.integers(2))}
 

@@ -25,17 +25,15 @@ from minigrad.core import (
     shape_of,
     spread,
 )
-from minigrad.core.domains import Rng, reals, some_axes, some_shape
+from minigrad.core.domains import Case, Rng, reals, some_axes, some_shape
 from minigrad.notation import fn, reduction
 from minigrad.ops.joining import concat, put_part, take_part
 from minigrad.ops.shape import permute_dims_
 
 __all__ = ["cumprod", "cumsum", "prod"]
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
-
-def _case_cumsum(rng: Rng) -> Sample:
+def _case_cumsum(rng: Rng) -> Case:
     shape = some_shape(rng, least=1)
     return (reals(rng, shape),), {"axis": int(rng.integers(len(shape))), "reverse": bool(rng.integers(2))}
 
@@ -106,7 +104,7 @@ def _shifted(x: Any, axis: int, up: bool) -> Any:
     return put_part(part, axis=axis, start=first if up else 0, stop=n if up else last, size=n)
 
 
-def _case_recurrence(rng: Rng) -> Sample:
+def _case_recurrence(rng: Rng) -> Case:
     shape = some_shape(rng, least=1)
     a, b = reals(rng, shape), reals(rng, shape)
     return (a, b), {"axis": int(rng.integers(len(shape))), "reverse": bool(rng.integers(2))}
@@ -184,7 +182,7 @@ def cumprod(x: Operand, axis: int | None = None) -> Tensor:
     return cumprod_(x, axis=at)
 
 
-def _case_prod(rng: Rng) -> Sample:
+def _case_prod(rng: Rng) -> Case:
     shape = some_shape(rng)
     return (reals(rng, shape),), {"axes": some_axes(rng, len(shape)), "keepdims": bool(rng.integers(2))}
 

@@ -24,17 +24,15 @@ from minigrad.core import (
     shape_of,
     tensor,
 )  # fmt: skip
-from minigrad.core.domains import Rng, reals, some_shape
+from minigrad.core.domains import Case, Rng, reals, some_shape
 from minigrad.errors import AxisError, ShapeError
 
 __all__ = [
     "broadcast_arrays", "expand_dims", "matrix_transpose", "moveaxis", "permute_dims", "squeeze", "swapaxes",
 ]  # fmt: skip
 
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
-
-def _case_permute(rng: Rng) -> Sample:
+def _case_permute(rng: Rng) -> Case:
     shape = some_shape(rng)
     return (reals(rng, shape),), {"axes": tuple(int(i) for i in rng.permutation(len(shape)))}
 

@@ -8,11 +8,10 @@ from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.backend.base import window_counts
 from minigrad.core import Operand, integers, primitive
-from minigrad.core.domains import Rng, reals
+from minigrad.core.domains import Case, Rng, reals
 from minigrad.errors import ArgumentError
 
 Ints = tuple[int, ...]
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def _window_shape(shape: Ints, axes: Ints, sizes: Ints, strides: Ints, dilations: Ints) -> Ints:
@@ -28,7 +27,7 @@ _GEOMETRIES: tuple[tuple[Ints, dict[str, Ints]], ...] = (
 )
 
 
-def _case_windows(rng: Rng) -> Sample:
+def _case_windows(rng: Rng) -> Case:
     shape, params = _GEOMETRIES[int(rng.integers(len(_GEOMETRIES)))]
     return (reals(rng, shape),), dict(params)
 
@@ -50,7 +49,7 @@ def windows(xp: Any, x: Operand, *, axes: Ints, sizes: Ints, strides: Ints, dila
     return backend_of(x).windows(x, axes, sizes, strides, dilations)
 
 
-def _case_fold(rng: Rng) -> Sample:
+def _case_fold(rng: Rng) -> Case:
     (x,), params = _case_windows(rng)
     return (reals(rng, _window_shape(x.shape, **params)),), {"shape": x.shape, **params}
 

@@ -123,7 +123,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
-        opened = any(getattr(watcher, "opens_steps", False) for watcher in MODES.get().watchers)
+        opened = any(watcher.opens_steps for watcher in MODES.get().watchers)
         fused = type(self).fused is not Optimizer.fused and not opened
         for group, names in zip(self.param_groups, self._names, strict=True):
             wanted = self.slots(group)

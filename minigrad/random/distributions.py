@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import get_backend
-from minigrad.core import MODES, Operand, Tensor, dtype_of, integer, number, reshape_
+from minigrad.core import MODES, Operand, ShapeLike, Tensor, dtype_of, integer, number, reshape_
 from minigrad.core import integers as sizes
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.compare import greater_equal, less
@@ -18,11 +18,9 @@ from minigrad.ops.joining import concat, take_part
 from minigrad.random.streams import Generator, default
 from minigrad.random.words import bounded, random_bits, sorting_order, unit_float32, unit_float64
 
-Shape = int | tuple[int, ...]
-
 
 def _bits(
-    shape: Shape, bits: int, generator: Generator | None, device: str | None, like: Tensor | None = None
+    shape: ShapeLike, bits: int, generator: Generator | None, device: str | None, like: Tensor | None = None
 ) -> Tensor:
     if generator is not None and not isinstance(generator, Generator):
         raise ArgumentError(
@@ -36,7 +34,7 @@ def _bits(
     return random_bits(key, counter, shape=_shape(shape), bits=bits)
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
+def _shape(shape: ShapeLike) -> tuple[int, ...]:
     return sizes(shape, "shape", "random", least=0)
 
 
@@ -61,7 +59,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
 
 
 def uniform(
-    shape: Shape = (),
+    shape: ShapeLike = (),
     low: Operand = 0.0,
     high: Operand = 1.0,
     *,
@@ -97,7 +95,7 @@ def _below(x: float, kind: np.dtype[Any]) -> float:
 
 
 def normal(
-    shape: Shape = (),
+    shape: ShapeLike = (),
     mean: Operand = 0.0,
     std: Operand = 1.0,
     *,
@@ -131,7 +129,7 @@ def normal(
 
 
 def mask(
-    shape: Shape,
+    shape: ShapeLike,
     p: float,
     *,
     like: Tensor | None = None,
@@ -162,7 +160,7 @@ def mask(
 
 
 def bernoulli(
-    shape: Shape = (), p: float = 0.5, *, device: str | None = None, generator: Generator | None = None
+    shape: ShapeLike = (), p: float = 0.5, *, device: str | None = None, generator: Generator | None = None
 ) -> Tensor:
     """True with probability `p`, else False; `p` is rounded as in `mask`.
 
@@ -177,7 +175,7 @@ def bernoulli(
 def integers(
     low: int,
     high: int | None = None,
-    shape: Shape = (),
+    shape: ShapeLike = (),
     *,
     device: str | None = None,
     generator: Generator | None = None,

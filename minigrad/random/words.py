@@ -8,12 +8,10 @@ import numpy as np
 
 from minigrad.backend import backend_of
 from minigrad.core import Operand, primitive
-from minigrad.core.domains import Rng
-
-Sample = tuple[tuple[Any, ...], dict[str, Any]]
+from minigrad.core.domains import Case, Rng
 
 
-def _case_bits(rng: Rng) -> Sample:
+def _case_bits(rng: Rng) -> Case:
     key, counter = rng.integers(0, 1 << 63, 2, np.uint64), rng.integers(0, 1 << 63, 4, np.uint64)
     return (key, counter), {"shape": (3, int(rng.integers(1, 6))), "bits": int(rng.choice([16, 32, 64]))}
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypeAlias
 
 from minigrad.core import MODES, Tensor, full_like, gradients, integers
-from minigrad.core.sweep import zeros_as
+from minigrad.core.gradients import zeros_as
 from minigrad.errors import ArgumentTypeError
 from minigrad.ops.joining import put_part, stack
-from minigrad.transforms.evaluation import Function, Run
+from minigrad.transforms.evaluation import Evaluation, Function
 from minigrad.transforms.structures import beside, mapped
 
 Positions: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
@@ -56,7 +56,7 @@ def value_and_grad(f: Function, argnums: Positions = 0, has_aux: bool = False) -
     _function(f, "value_and_grad")
 
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        run = Run(f, args, kwargs, _positions(argnums, args, "value_and_grad"), has_aux=has_aux)
+        run = Evaluation(f, args, kwargs, _positions(argnums, args, "value_and_grad"), has_aux=has_aux)
         result = _results(run.rebuild(run.pull([run.one()])), argnums)
         return ((run.value(), run.aux) if has_aux else run.value()), result
 
@@ -111,7 +111,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
         (tensor([ 2., 40.]),)
     """
     _function(f, "vjp")
-    run = Run(f, primals, {}, range(len(primals)))
+    run = Evaluation(f, primals, {}, range(len(primals)))
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         given = [c for _, c, _ in beside(run.out, cotangent, "cotangent")]
@@ -132,7 +132,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         (tensor(9.), tensor(6.))
     """
     _function(f, "jvp")
-    run = Run(f, primals, {}, range(len(primals)), tangents=tangents)
+    run = Evaluation(f, primals, {}, range(len(primals)), tangents=tangents)
     dummies = [zeros_as(y) if y._node is not None else None for y in run.ys]
     for dummy in dummies:
         if dummy is not None:
@@ -165,7 +165,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     several = tuple(range(len(primals)))
 
     def slope(*args: Any) -> Tensor:
-        run = Run(f, args, {}, several, tangents=tangents)
+        run = Evaluation(f, args, {}, several, tangents=tangents)
         one = run.one()
         total = _inner(run.pull([one], graph=True), run.directions)
         return one * 0 if total is None else total
@@ -199,14 +199,14 @@ def jacobian(f: Function, argnums: Positions = 0) -> Function:
     _function(f, "jacobian")
 
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        run = Run(f, args, kwargs, _positions(argnums, args, "jacobian"))
+        run = Evaluation(f, args, kwargs, _positions(argnums, args, "jacobian"))
         of_each = iter([_results(run.rebuild(_rows(run, k)), argnums) for k in range(len(run.ys))])
         return mapped(run.out, lambda y, _: next(of_each))
 
     return transformed
 
 
-def _rows(run: Run, k: int) -> list[Tensor]:
+def _rows(run: Evaluation, k: int) -> list[Tensor]:
     """The jacobian of result number k with respect to each variable."""
     y = run.ys[k]
     if y.size == 0:

@@ -12,23 +12,17 @@ from typing import Any
 from minigrad.core import (
     MODES,
     Leaf,
-    Node,
-    Primitive,
     Tensor,
-    astype,
-    box,
     change,
     full_like,
-    gradients,
     primitive,
-    sweep,
     tensor,
 )
 from minigrad.core.domains import reals
-from minigrad.core.node import next_id
-from minigrad.core.sweep import seed, zeros_as
+from minigrad.core.gradients import gradients_of_several, zeros_as
+from minigrad.core.node import TapeNode
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
-from minigrad.notation import as_is, fn
+from minigrad.notation import as_is
 from minigrad.transforms.structures import beside, leaves, mapped
 
 Function = Callable[..., Any]
@@ -118,7 +112,7 @@ def _twice(first: str, second: str) -> ArgumentError:
     )
 
 
-class Run:
+class Evaluation:
     """One evaluation of a function, ready to be differentiated with respect to some of its arguments."""
 
     def __init__(
@@ -160,7 +154,7 @@ class Run:
 
     def _meets_others(self, tensors: Iterable[Tensor]) -> bool:
         """Whether these depend on tracked tensors besides the variables made here."""
-        seen: set[Node] = set()
+        seen: set[TapeNode] = set()
         stack = [t._node for t in tensors if t._node is not None]
         while stack:
             node = stack.pop()
@@ -206,7 +200,7 @@ class Run:
         found: Any = [None] * len(self.xs)
         if given and self.xs:
             ys, cs = zip(*given, strict=True)
-            found = _gradients(ys, self.xs, cs, graph, graph or retain or self._aux_connected)
+            found = gradients_of_several(ys, self.xs, cs, graph, graph or retain or self._aux_connected)
         return [zeros_as(x) if g is None else g for g, x in zip(found, self.xs, strict=True)]
 
     def rebuild(self, results: Iterable[Any]) -> list[Any]:
@@ -231,47 +225,3 @@ class Run:
                         f"{self.xs[len(flat) - 1].shape}"
                     )
         return flat
-
-
-JOIN = Primitive(
-    lambda xp, *ys: ys,
-    (),
-    name="join",
-    show=fn("join"),
-    samples=(),
-    kind="opaque",
-    c=None,
-    infer=lambda *ys: tuple((y.shape, y.dtype) for y in ys),
-    outputs=2,  # several: as many as there are
-)
-
-
-def _pull_join(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
-    for parent, c in zip(node.parents, g, strict=True):
-        grads[parent] = grads[parent] + c if parent in grads else c
-
-
-JOIN.whole = _pull_join
-
-
-def _gradients(
-    ys: Sequence[Tensor], xs: Sequence[Tensor], cotangents: Sequence[Any], graph: bool, retain: bool
-) -> Sequence[Tensor | None]:
-    """`gradients` of several results at once: one sweep from a node that stands behind them all."""
-    if len(ys) == 1:
-        return gradients(ys[0], xs, cotangent=cotangents[0], create_graph=graph, retain_graph=retain, allow_unused=True)
-    starts: list[Any] = [seed(y, c, f"cotangent[{k}]") for k, (y, c) in enumerate(zip(ys, cotangents, strict=True))]
-    root: Node = object.__new__(Node)
-    root.id, root.op, root.parents, root.saved, root.params = next_id(), JOIN, tuple(y._node for y in ys), None, None
-    root.shape, root.dtype = tuple(y.shape for y in ys), tuple(y.dtype for y in ys)
-    targets = frozenset(x._node for x in xs if x._node is not None)
-    if graph:
-        with change(recording=True):
-            lifted = [
-                astype(c, y.dtype) if isinstance(c, Tensor) and c.requires_grad else box(start, None)
-                for y, c, start in zip(ys, cotangents, starts, strict=True)
-            ]
-            found = sweep(root, lifted, targets, lift=True, free=not retain)
-    else:
-        found = {n: box(g, None) for n, g in sweep(root, starts, targets, free=not retain).items()}
-    return [found.get(x._node) if x._node is not None else None for x in xs]

@@ -16,10 +16,10 @@ from weakref import ref
 import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of
-from minigrad.core import BOXES, MODES, Node, Primitive, Tensor, box, change, sweep
-from minigrad.core.dispatch import pick
-from minigrad.core.modes import Replay
-from minigrad.core.node import Leaf, next_id
+from minigrad.core import BOXES, MODES, Primitive, Tensor, box, change, sweep
+from minigrad.core.modes import Replay, Watcher
+from minigrad.core.node import Leaf, TapeNode, next_id
+from minigrad.core.pick import pick
 from minigrad.core.tensor import freeze
 from minigrad.errors import ArgumentTypeError, GraphError
 from minigrad.notation import fn
@@ -70,13 +70,12 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         if not outside:
             return out  # type: ignore[no-any-return]
         one = isinstance(out, Tensor)
-        node: Node = object.__new__(Node)
-        node.id, node.op, node.parents, node.params = next_id(), ONE if one else SEVERAL, tuple(outside), None
-        node.saved = (f, *kept, replay, witness.seen, {"device": mode.device, "nested": mode.nested})
-        node.shape, node.dtype = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
+        saved = (f, *kept, replay, witness.seen, {"device": mode.device, "nested": mode.nested})
+        shapes, dtypes = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
         if one:
-            node.shape, node.dtype = node.shape[0], node.dtype[0]
+            node = TapeNode(ONE, tuple(outside), shapes[0], dtypes[0], saved)
             return box(outs[0]._data, node)  # type: ignore[return-value]
+        node = TapeNode(SEVERAL, tuple(outside), shapes, dtypes, saved)
         made = iter([pick(node, k, t._data) if t._node is not None else t for k, t in enumerate(outs)])
         return mapped(out, lambda t, _: next(made))  # type: ignore[no-any-return]
 
@@ -105,7 +104,7 @@ def _tensors(out: Any, f: Any) -> list[Tensor]:
     return outs
 
 
-def _outside(roots: list[Node], start: int) -> list[Node]:
+def _outside(roots: list[TapeNode], start: int) -> list[TapeNode]:
     """The nodes that the roots reach directly and the function did not make: what it took from around it, and leaves
     that it made to stay, such as the parameters of a module that sets itself up in its first call.
     """
@@ -122,7 +121,7 @@ def _outside(roots: list[Node], start: int) -> list[Node]:
     return sorted(found, key=lambda n: n.id)
 
 
-class Witness:
+class Witness(Watcher):
     """Watches a run: every operation, with its parameters and what it worked on, in order.
 
     An operand is a result of this run, named by its number, or comes from outside and is kept: a tensor's array (which
@@ -199,12 +198,6 @@ class Witness:
             self.departs = "an operation worked on something else"
         return self.departs
 
-    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None: ...
-    def update(self, target: Any, value: Any) -> None: ...
-    def label(self, tensor: Any, name: str) -> None: ...
-    def enter(self, kind: str, name: str, subject: Any) -> None: ...
-    def leave(self) -> None: ...
-
 
 def _again(f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], modes: dict[str, Any]) -> list[Tensor]:
     """The results of the second run, whose graph they hold."""
@@ -235,7 +228,7 @@ def _again(f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], mo
 _turns = threading.RLock()  # one at a time lets state stand for what it was
 
 
-def _pull(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
+def _pull(node: TapeNode, g: Any, grads: dict[TapeNode, Any], lift: bool) -> None:
     """Run the function again, recording this time, and sweep through it."""
     assert node.saved is not None
     outs = _again(*node.saved)
@@ -244,7 +237,7 @@ def _pull(node: Node, g: Any, grads: dict[Node, Any], lift: bool) -> None:
         if t._node is None or gt is None:
             continue
         with change(recording=True):
-            found = sweep(t._node, gt, targets, lift=lift, free=False, ends=True)
+            found = sweep(t._node, gt, targets, lift=lift, free=False, part=True)
         for parent, gx in found.items():
             grads[parent] = grads[parent] + gx if parent in grads else gx
 
