@@ -99,7 +99,7 @@ def test_f2_a_deep_graph_neither_recurses_nor_crashes_when_dropped(monkeypatch: 
         visit(root)
         return [*reversed(seen)]
 
-    monkeypatch.setattr(engine, "_order", recursive)
+    monkeypatch.setattr(engine, "order_from", recursive)
     found_by(check, RecursionError)
 
 

@@ -17,7 +17,6 @@ class Protocols:
     """Python's special methods that are no operations; Tensor is the one subclass."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # ndarray <op> Tensor defers to Tensor's reflected operator
 
     if TYPE_CHECKING:  # what they stand on, which Tensor has
         _data: Any

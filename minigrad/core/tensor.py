@@ -39,6 +39,7 @@ class Tensor(Protocols, TensorMethods):
     """
 
     __slots__ = ("__weakref__", "_data", "_name", "_node")
+    __array_ufunc__ = None  # ndarray <op> Tensor defers to Tensor's reflected operator
 
     _data: Any
     _node: TapeNode | None
