@@ -21,7 +21,6 @@ from minigrad.notation import as_is, reduction
 __all__ = ["astype", "broadcast_to", "reshape", "stop_gradient", "sum", "to"]
 
 
-
 def normalize_axes(x: Any, axis: Axis, op: str, name: str = "axis") -> tuple[int, ...]:
     """`axis` as increasing, non-negative positions; AxisError names the operation, the axis and the shape."""
     shape = shape_of(x, op)

@@ -19,7 +19,6 @@ from minigrad.ops.shape import expand_dims
 __all__ = ["concat", "split", "stack", "unstack"]
 
 
-
 def _case_concat(rng: Rng) -> Case:
     shape, axis = [int(rng.integers(1, 4)) for _ in range(rng.integers(1, 4))], 0
     axis = int(rng.integers(len(shape)))

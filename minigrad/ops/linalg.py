@@ -16,7 +16,6 @@ from minigrad.ops.shape import expand_dims, matrix_transpose
 __all__ = ["matmul"]
 
 
-
 def _infer_matmul(a: Any, b: Any) -> Any:
     if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
         raise ShapeError(

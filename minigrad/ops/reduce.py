@@ -34,7 +34,6 @@ from minigrad.ops.elementwise import keep, sqrt, where
 __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
 
 
-
 def _count(x: Any, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
 
