@@ -241,6 +241,18 @@ def _labels(target: Tensor, shape: tuple[int, ...], classes: int, ignore_index: 
             )
 
 
+def _labelled(
+    log_p: Tensor, target: Any, shape: tuple[int, ...], options: tuple[Any, int, float, Reduction], loss: str
+) -> Tensor:
+    """The loss of labels of the shape (n, …), for log-probabilities (m, classes)."""
+    weight, ignore_index, smoothing, reduction = options
+    ignore_index = integer(ignore_index, "ignore_index", loss)
+    t = _data(target, log_p)
+    _labels(t, shape, log_p.shape[1], ignore_index, loss)
+    out = _picked(log_p, reshape(t, (log_p.shape[0],)), weight, ignore_index, smoothing, reduction)
+    return reshape(out, shape) if reduction == "none" else out
+
+
 def _picked(
     log_p: Tensor, target: Tensor, weight: Any, ignore_index: int, smoothing: float, reduction: Reduction
 ) -> Tensor:
@@ -266,8 +278,8 @@ def _picked(
         if not m:
             raise ShapeError("target: there are no labels, and the mean of nothing is not defined; skip empty batches")
         wide = widened(losses)  # float16 cannot count so far
-        ones = astype(counted, wide.dtype) if per_label is None else widened(keep(per_label, counted))
-        return narrowed(sum(wide) / sum(ones), losses)
+        total = sum(astype(counted, wide.dtype) if per_label is None else widened(keep(per_label, counted)))
+        return narrowed(sum(wide) / where(total > 0, total, 1.0), losses)  # 0 / 1 where no label counts
     return _reduce(losses, reduction)
 
 
@@ -301,13 +313,8 @@ def nll(
         >>> mg.losses.nll(mg.tensor([[-1.0, -2.0], [-3.0, -4.0]]), [0, 1])
         tensor(2.5)
     """
-    p = _floating(prediction, "nll")
-    rows, shape = _by_class(p, "nll")
-    t = _data(target, p)
-    ignore_index = integer(ignore_index, "ignore_index", "nll")
-    _labels(t, shape, rows.shape[1], ignore_index, "nll")
-    out = _picked(rows, reshape(t, (rows.shape[0],)), weight, ignore_index, 0.0, reduction)
-    return reshape(out, shape) if reduction == "none" else out
+    rows, shape = _by_class(_floating(prediction, "nll"), "nll")
+    return _labelled(rows, target, shape, (weight, ignore_index, 0.0, reduction), "nll")
 
 
 @composite
@@ -328,7 +335,7 @@ def cross_entropy(
         weight: one for each class; "mean" then divides by the sum of the weights of the labels.
         ignore_index: a label that counts for nothing (with integer labels).
         label_smoothing: this part of every target, from 0 to 1, is spread evenly over the classes.
-        reduction: "mean" is over the examples that count; NaN where no label does.
+        reduction: "mean" is over the examples that count, and 0 where none does: such a batch moves nothing.
 
     Raises:
         BoundsError: a label that is no class.
@@ -344,16 +351,12 @@ def cross_entropy(
     x = _floating(prediction, "cross_entropy")
     rows, shape = _by_class(x, "cross_entropy")
     t = _data(target, x)
-    classes = rows.shape[1]
     log_p = log_softmax(rows, axis=1)
     if t.dtype.kind == "f" and t.shape == x.shape:
         probabilities = astype(_by_class(t, "cross_entropy")[0], x.dtype)
         if label_smoothing:
-            probabilities = probabilities * (1.0 - label_smoothing) + label_smoothing / classes
+            probabilities = probabilities * (1.0 - label_smoothing) + label_smoothing / rows.shape[1]
         w = 1.0 if weight is None else astype(_data(weight, x), x.dtype)
         out = -sum(probabilities * log_p * w, axis=1)
         return reshape(out, shape) if reduction == "none" else _reduce(out, reduction)
-    ignore_index = integer(ignore_index, "ignore_index", "cross_entropy")
-    _labels(t, shape, classes, ignore_index, "cross_entropy")
-    out = _picked(log_p, reshape(t, (rows.shape[0],)), weight, ignore_index, label_smoothing, reduction)
-    return reshape(out, shape) if reduction == "none" else out
+    return _labelled(log_p, t, shape, (weight, ignore_index, label_smoothing, reduction), "cross_entropy")

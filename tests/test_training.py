@@ -112,7 +112,11 @@ def refusing(prediction: Any, target: Any) -> Any:
 def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     model, optimizer = network()
     with pytest.raises(mg.errors.NonFiniteError, match=r"epoch 1 is nan; the learning rate is 0.01"):
-        fit(model, (X * np.nan, Y), optimizer=optimizer, epochs=3, **SILENT)
+        fit(model, (X, Y), optimizer=optimizer, epochs=3, **{**SILENT, "loss": undefined})
+
+
+def undefined(prediction: Any, target: Any) -> Any:
+    return mg.losses.cross_entropy(prediction, target) * float("nan")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,16 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         ({"metrics": ["f1"]}, "no metric is called 'f1'"),
         ({"metrics": [accuracy, accuracy]}, "two figures"),
         ({"epochs": -1}, "epochs=-1"),
+        ({"epochs": 1.5}, "epochs=1.5 must be an integer"),
+        ({"batch_size": 2.5}, "batch_size=2.5 must be an integer"),
+        ({"shuffle": "no"}, "shuffle='no' must be True or False"),
+        ({"optimizer": "adam"}, r"optimizer is 'adam'; give an Optimizer, such as optimizer=mg.optim.Adam\("),
+        ({"optimizer": mg.optim.Adam}, "optimizer is <class"),
+        ({"train": ([[1.0, 2.0], [3.0, 4.0]], [0, 1])}, r"lists of numbers; make arrays of them: \(np.asarray\(X\)"),
+        ({"train": [X, Y]}, r"a tuple \(X, y\), not as a list"),
+        ({"train": X}, "train is a ndarray"),
+        ({"metrics": [lambda p, t: "good"]}, "the metric '<lambda>' returned 'good'"),
+        ({"metrics": [lambda p, t: p]}, r"the metric '<lambda>' returned a tensor of shape \(16, 3\)"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"optimizer": 0.1}, "optimizer is 0.1"),
         ({"model": len}, "model is"),

@@ -5,7 +5,7 @@ how a call runs; `essential` the primitives the sweep itself needs; `sweep` the 
 """
 
 from minigrad.core import domains
-from minigrad.core.arguments import dtype_of, integer, integers, number, sequence, shape_of
+from minigrad.core.arguments import dtype_of, flag, integer, integers, number, sequence, shape_of
 from minigrad.core.composite import composite, scope
 from minigrad.core.declare import primitive
 from minigrad.core.essential import (
@@ -36,7 +36,7 @@ from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 __all__ = [
     "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode",
     "Tensor", "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite",
-    "domains", "dtype_of", "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes",
-    "number", "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
+    "domains", "dtype_of", "flag", "full_like", "gradients", "integer", "integers", "method", "no_grad",
+    "normalize_axes", "number", "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
     "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

@@ -71,6 +71,13 @@ def number(value: Any, name: str, op: str) -> Any:
     return value
 
 
+def flag(value: Any, name: str, op: str) -> bool:
+    """`value`, True or False; ArgumentTypeError for anything else, "no" and 0 too."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentTypeError(f"{_at(op)}{name}={short(value)} must be True or False, not {type(value).__name__}")
+    return bool(value)
+
+
 def sequence(value: Any, name: str, op: str) -> tuple[Any, ...]:
     """Several arrays, as a tuple; ArgumentTypeError for what cannot be gone through."""
     if isinstance(value, str) or not isinstance(value, Iterable):

@@ -27,3 +27,16 @@ def bare(value: Any) -> Any:
     except UnknownArrayError:
         return np.asarray(value)
     return value
+
+
+def of_lists(data: Any) -> bool:
+    """Whether `data` is (X, y) written with lists of numbers where arrays are meant."""
+    if not (isinstance(data, tuple) and data and all(isinstance(part, list) or is_array(part) for part in data)):
+        return False
+    return any(isinstance(part, list) and _number(part) for part in data)
+
+
+def _number(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, (int, float, np.generic))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import backend_of
-from minigrad.data.arrays import bare, is_array
+from minigrad.core import flag, integer
+from minigrad.data.arrays import bare, is_array, of_lists
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.random import Generator, permutation
 
@@ -62,13 +63,14 @@ class DataLoader:
     ) -> None:
         self.arrays, self.items = _arrays_or_items(dataset)
         self.samples = len(self.arrays[0]) if self.arrays else len(self.items)
-        self.batch_size, self.shuffle, self.seed = int(batch_size), bool(shuffle), int(seed)
-        self.drop_last, self.transform = bool(drop_last), transform
+        self.batch_size = integer(batch_size, "batch_size", "DataLoader", least=1)
+        self.shuffle, self.seed = flag(shuffle, "shuffle", "DataLoader"), integer(seed, "seed", "DataLoader")
+        self.drop_last, self.transform = flag(drop_last, "drop_last", "DataLoader"), transform
         self.epoch = 0  # the one that the next iteration gives
-        if self.batch_size < 1:
-            raise ArgumentError(f"DataLoader: batch_size={batch_size} must be at least 1")
         if not 0 <= self.seed < 1 << 64:
             raise ArgumentError(f"DataLoader: seed={seed} must be from 0 to 2**64 - 1")
+        if transform is not None and not callable(transform):
+            raise ArgumentError(f"DataLoader: transform={transform!r} must be a function of a batch, or None")
         if not len(self):
             why = f"drop_last=True leaves no batch of {self.batch_size}" if self.samples else "it has no samples"
             raise ArgumentError(f"DataLoader: the data set has {self.samples} samples; {why}")
@@ -128,6 +130,10 @@ class DataLoader:
 
 def _arrays_or_items(dataset: Any) -> tuple[tuple[Any, ...] | None, Any]:
     """The data set as raw arrays, or as something to index by sample."""
+    if of_lists(dataset):
+        raise ArgumentError(
+            "DataLoader: dataset holds lists of numbers; make arrays of them: (np.asarray(X), np.asarray(y))"
+        )
     if isinstance(dataset, tuple) and dataset and all(is_array(part) for part in dataset):
         arrays = tuple(map(bare, dataset))
     elif is_array(dataset):

@@ -9,7 +9,7 @@ by its identity, so that it can be saved and order never depends on a hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,11 @@ class Optimizer:
     def check(self, group: dict[str, Any]) -> None:
         """Raise ArgumentError for options out of their range."""
         raise NotImplementedError
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters with the names that they were given, else positions "0", "1", …"""
+        for names, group in zip(self._names, self.param_groups, strict=True):
+            yield from zip(names, group["params"], strict=True)
 
     # ---- a step
 

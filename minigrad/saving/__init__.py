@@ -15,11 +15,13 @@ from minigrad.backend import backend_of
 from minigrad.core import Tensor
 from minigrad.errors import ArgumentError, CheckpointError
 from minigrad.saving import atomic, sealed
+from minigrad.saving.names import by_model, by_optimizer
 from minigrad.saving.trees import pack, unpack
 
 __all__ = ["atomic", "load", "load_tensors", "save"]
 
 FORMAT = 1
+MODEL = "model"  # whose names an optimiser's state goes by; without it, it goes by positions
 OPTIMIZER = "optimizer"  # "optimizer/state/…": a slash keeps its tensors apart from the model's dotted names
 
 
@@ -32,7 +34,8 @@ def save(path: str | os.PathLike[str], *, model: Any = None, optimizer: Any = No
     Args:
         path: by custom with the suffix ".safetensors".
         model: a Module.
-        optimizer: an Optimizer.
+        optimizer: an Optimizer. Beside a model, its state goes by the names of the model's parameters, else by the
+            optimiser's own: positions, or the names that it was given.
         json_extra: numbers, texts, None, and lists, tuples and dicts of them; `load` returns them.
 
     Raises:
@@ -64,7 +67,10 @@ def save(path: str | os.PathLike[str], *, model: Any = None, optimizer: Any = No
             "streams": {path: list(generator.state) for path, generator in model.named_generators()},
         }
     if optimizer is not None:
-        document["optimizer"] = pack(optimizer.state_dict(), OPTIMIZER, store)
+        moments = optimizer.state_dict()
+        if model is not None:
+            moments, document["optimizer_names"] = by_model(moments, model, optimizer), MODEL
+        document["optimizer"] = pack(moments, OPTIMIZER, store)
     try:
         document["extra"] = pack(json_extra, "json_extra")
     except RecursionError:
@@ -82,7 +88,8 @@ def load(
     Args:
         path: the file.
         model: a Module with tensors of the same names and shapes; values are cast to the dtypes that it has.
-        optimizer: an Optimizer of the same kind, over the same parameters in the same order.
+        optimizer: an Optimizer of the same kind over the same parameters. Where it was saved beside a model, that is by
+            name, and `model` must be given too.
         strict: refuse names that are missing here or there; otherwise those are passed over.
 
     Raises:
@@ -120,6 +127,8 @@ def load(
             model.load_state_dict(state, strict=strict)
             _set_streams(model, streams, strict)
         if optimizer is not None:
+            if document.get("optimizer_names") == MODEL:
+                moments = _of_model(moments, model, optimizer)
             optimizer.load_state_dict(moments)
     except BaseException as problem:
         undo()
@@ -145,6 +154,19 @@ def load_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, np.d
         {'bias': (3,), 'weight': (3, 2)}
     """
     return sealed.read_any(path)
+
+
+def _of_model(moments: Any, model: Any, optimizer: Any) -> Any:
+    """An optimiser's state that goes by a model's names, for `optimizer`."""
+    if model is not None:
+        return by_optimizer(moments, model, optimizer)
+    names = {name for name, _ in optimizer.named_parameters()}
+    if names != {name for group in moments["param_groups"] for name in group["params"]}:
+        raise CheckpointError(
+            "the optimiser's state goes by the names of the model's parameters; load both together (model=…), or make "
+            "the optimiser over model.named_parameters()"
+        )
+    return moments
 
 
 class _Undo:

@@ -19,9 +19,9 @@ from minigrad.data import DataLoader, load_digits, split
 from minigrad.errors import BackendUnavailable, RenderError, UnknownLayerError
 from minigrad.graph import trace
 from minigrad.module import Module, layer
-from minigrad.training.callbacks import Callback, Checkpoint
+from minigrad.training.callbacks import Callback, Checkpoint, HistoryFile
 from minigrad.training.curves import draw_curves
-from minigrad.training.history import History, HistoryFile
+from minigrad.training.history import History
 from minigrad.training.loop import fit
 
 __all__ = ["Settings", "digits_network", "train_digits"]

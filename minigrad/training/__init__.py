@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING
 
 from minigrad.answers import module_getattr
-from minigrad.training.callbacks import Callback, Checkpoint, EarlyStopping
-from minigrad.training.history import History, HistoryFile
+from minigrad.training.callbacks import Callback, Checkpoint, EarlyStopping, HistoryFile
+from minigrad.training.history import History
 from minigrad.training.interrupt import Interrupted
 from minigrad.training.loop import fit
-from minigrad.training.metrics import accuracy
+from minigrad.training.metrics import accuracy, binary_accuracy
 from minigrad.training.progress import Progress
 from minigrad.training.run import Run
 
 __all__ = [
     "Callback", "Checkpoint", "EarlyStopping", "History", "HistoryFile", "Interrupted", "Progress", "Run", "accuracy",
-    "fit",
+    "binary_accuracy", "fit",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minigrad import saving
+from minigrad.core import integer, number
 from minigrad.errors import ArgumentError, CheckpointError
+from minigrad.saving import atomic
 
 if TYPE_CHECKING:
+    from minigrad.training.history import Record
     from minigrad.training.run import Run
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping"]
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "HistoryFile"]
 
 Mode = Literal["auto", "min", "max"]
 
@@ -48,11 +54,13 @@ class Callback:
         """After Ctrl-C, between two steps: model and optimiser are consistent."""
 
     def on_train_end(self) -> None:
-        """At the very end, also after an error."""
+        """At the very end, also after an error; only where `on_train_begin` was gone through."""
 
 
 class EarlyStopping(Callback):
     """Stops when a figure has not become better for some epochs. It keeps no state: all is read from the history.
+
+    NaN is worse than any number; epochs that did not measure the figure do not count.
 
     Args:
         monitor: which figure of the history.
@@ -69,9 +77,8 @@ class EarlyStopping(Callback):
     def __init__(
         self, monitor: str = "val_loss", *, patience: int = 5, min_delta: float = 0.0, mode: Mode = "auto"
     ) -> None:
-        if patience < 1:
-            raise ArgumentError(f"EarlyStopping: patience={patience} must be at least 1")
-        self.monitor, self.patience, self.min_delta = monitor, patience, float(min_delta)
+        self.monitor, self.patience = monitor, integer(patience, "patience", "EarlyStopping", least=1)
+        self.min_delta = float(number(min_delta, "min_delta", "EarlyStopping"))
         self.sign = _sign(monitor, mode)
 
     def on_epoch_begin(self, epoch: int) -> None:
@@ -84,7 +91,7 @@ class EarlyStopping(Callback):
         self._look()
 
     def _look(self) -> None:
-        values = [self.sign * value for value in self.run.history.history.get(self.monitor, [])]
+        values = _measured(self.monitor, self.sign, self.run.history.records)
         if len(values) > self.patience:
             before, since = values[: -self.patience], values[-self.patience :]
             best = min(before)
@@ -103,7 +110,7 @@ class Checkpoint(Callback):
     Args:
         path: the file (minigrad.save).
         resume: begin from the file when it is there; `epochs` of `fit` stays the total.
-        monitor: save after an epoch only if this figure is the best so far (and not after Ctrl-C).
+        monitor: save after an epoch only if this figure is the best so far (and not after Ctrl-C); NaN never is.
         mode: as for EarlyStopping.
         extra: JSON values to be saved beside, under "extra".
 
@@ -141,8 +148,9 @@ class Checkpoint(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Save, if it is the best so far or no figure is monitored."""
         if self.monitor is not None:
-            value = self.sign * _value(self.monitor, logs, "Checkpoint")
-            if not all(value < self.sign * earlier for earlier in self.run.history.history[self.monitor][:-1]):
+            _value(self.monitor, logs, "Checkpoint")
+            *earlier, value = _measured(self.monitor, self.sign, self.run.history.records)
+            if not value < min(earlier, default=math.inf):
                 return
         self.save()
 
@@ -160,11 +168,49 @@ class Checkpoint(Callback):
         return f"Checkpoint({str(self.path)!r}, resume={self.resume})"
 
 
+class HistoryFile(Callback):
+    """Writes the records into a file as they come, one JSON object a line; a run that goes on rewrites it from its own.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.training.HistoryFile("history.jsonl")
+        HistoryFile('history.jsonl')
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self) -> None:
+        """Make the folder, and a file of the epochs that a resumed run has behind it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(self.path, [_line(record) for record in self.run.history.records])
+
+    def on_epoch_end(self, epoch: int, logs: Record) -> None:
+        """Append the epoch's line."""
+        with self.path.open("ab") as file:
+            file.write(_line(logs))
+
+    def __repr__(self) -> str:
+        return f"HistoryFile({str(self.path)!r})"
+
+
+def _line(record: Record) -> bytes:
+    """One line; JSON has no infinities, so they become null."""
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+    return json.dumps(finite, allow_nan=False).encode() + b"\n"
+
+
 def _sign(monitor: str, mode: Mode) -> int:
     """1 where less is better, -1 where more is."""
     if mode not in ("auto", "min", "max"):
         raise ArgumentError(f"mode={mode!r} must be 'auto', 'min' or 'max'")
     return -1 if mode == "max" or (mode == "auto" and monitor.endswith("accuracy")) else 1
+
+
+def _measured(monitor: str, sign: int, records: Sequence[Record]) -> list[float]:
+    """A figure in the epochs that measured it, so that less is better: NaN is the worst of all."""
+    values = [sign * record[monitor] for record in records if monitor in record]
+    return [math.inf if math.isnan(value) else value for value in values]
 
 
 def _value(monitor: str, logs: dict[str, Any], who: str) -> float:

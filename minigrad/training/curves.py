@@ -8,6 +8,7 @@ from typing import Any
 
 from minigrad.errors import BackendUnavailable
 from minigrad.saving import atomic
+from minigrad.training.history import History
 
 __all__ = ["draw_curves"]
 
@@ -33,16 +34,16 @@ def draw_curves(records: list[dict[str, Any]], path: str | os.PathLike[str], tit
         raise BackendUnavailable(
             f"{path} is not drawn: matplotlib is not installed; pip install matplotlib (the extra `train` brings it)"
         ) from problem
-    epochs = [record["epoch"] for record in records]
-    about = ("epoch", "lr", "seconds")
-    names = [n for n in (records[0] if records else {}) if n not in about and not n.startswith("val_")]
+    kept = History(records).names
+    names = [name for name in kept if not name.startswith("val_")]
     figure = Figure(figsize=(4.6 * max(len(names), 1), 3.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, name in zip(figure.subplots(1, max(len(names), 1), squeeze=False)[0], names, strict=False):
         percent = 100 if name.endswith("accuracy") else 1
         for key, label, colour in ((name, "training", TRAIN), (f"val_{name}", "validation", VALID)):
-            if key in records[0]:
-                values = [percent * record[key] for record in records]
+            if key in kept:
+                there = [record for record in records if key in record]
+                epochs, values = [r["epoch"] for r in there], [percent * r[key] for r in there]
                 mark = "o" if len(epochs) < 40 else ""
                 axes.plot(epochs, values, color=colour, marker=mark, markersize=3, linewidth=1.6, label=label)
         if name == "loss":

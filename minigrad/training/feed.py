@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from minigrad.backend import transfer
 from minigrad.core import Tensor, box, tensor
 from minigrad.data import DataLoader
-from minigrad.data.arrays import bare, is_array
+from minigrad.data.arrays import bare, is_array, of_lists
 from minigrad.errors import ArgumentError
 
 __all__ = ["Feed"]
@@ -29,7 +31,11 @@ class Feed:
         self.device = None if like is None else like.device
         if isinstance(data, tuple) and data and all(is_array(part) for part in data):
             data = DataLoader(tuple(map(self._raw, data)), batch_size, shuffle, seed)
-        elif isinstance(data, (str, dict)) or not hasattr(data, "__iter__"):
+        elif of_lists(data):
+            raise ArgumentError(
+                f"fit: {what} holds lists of numbers; make arrays of them: (np.asarray(X), np.asarray(y))"
+            )
+        elif isinstance(data, (str, dict)) or not hasattr(data, "__iter__") or is_array(data):
             raise ArgumentError(
                 f"fit: {what} is a {type(data).__name__}; give arrays (X, y), a DataLoader, or an iterable of batches"
             )
@@ -44,13 +50,17 @@ class Feed:
         """The batches of an epoch (from 0), from number `start`."""
         own = isinstance(self.data, DataLoader)
         fresh = own and self.data.transform is None and bool(self.data.arrays)  # nobody else holds these arrays
-        given = self.data.batches(epoch, start) if own else islice(iter(self.data), start, None)
+        given = self.data.batches(epoch, start) if own else self._after(epoch, start)
         empty = start == 0
         for batch in given:
             empty = False
             if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+                hint = ""
+                if isinstance(self.data, list) and all(map(is_array, self.data)):
+                    hint = "; arrays are given as a tuple (X, y), not as a list"
+                told = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
                 raise ArgumentError(
-                    f"fit: a batch of {self.what} is {_told(batch)}; it must be a tuple (x, y), inputs and targets"
+                    f"fit: a batch of {self.what} is {told}; it must be a tuple (x, y), inputs and targets{hint}"
                 )
             yield tuple(self._boxed(part, fresh) for part in batch)
         if empty:
@@ -58,6 +68,34 @@ class Feed:
                 f"fit: {self.what} gave no batch in epoch {epoch + 1}; a generator is used up after one epoch: "
                 "give a list, a DataLoader, or an object whose __iter__ starts anew"
             )
+
+    def _after(self, epoch: int, start: int) -> Iterator[Any]:
+        """What an iterable gives after `start` batches, which an epoch that is gone on with had had."""
+        rest: Iterator[Any] = iter(self.data)
+        passed = sum(1 for _ in islice(rest, start))
+        if passed < start:
+            raise ArgumentError(
+                f"fit: the run to resume had {start} batches of epoch {epoch + 1} behind it, but {self.what} gives "
+                f"only {passed}; give the same data, or start anew without resume"
+            )
+        return rest
+
+    def fault(self, epoch: int) -> str:
+        """Where the data of an epoch hold NaN or infinity, for a message; "" if nowhere, or if they cannot be read
+        again. The values are those that the model sees, after the cast to its dtype.
+        """
+        if not isinstance(self.data, DataLoader) and iter(self.data) is self.data:
+            return ""
+        for k, batch in enumerate(self.epoch(epoch, 0)):
+            for i, part in enumerate(batch):
+                wrong = part.size - np.isfinite(part.numpy()).sum() if part.dtype.kind == "f" else 0
+                if wrong:
+                    which = "target" if i == len(batch) - 1 else "inputs" if len(batch) == 2 else f"input {i}"
+                    return (
+                        f"batch {k} (from 0) of {self.what} holds {wrong} values in its {which} that are NaN or "
+                        f"infinite as {part.dtype}"
+                    )
+        return ""
 
     def order(self) -> dict[str, Any] | None:
         """What decides the order of the data, None where that is the user's own affair."""
@@ -77,7 +115,3 @@ class Feed:
     def _boxed(self, value: Any, fresh: bool) -> Tensor:
         array = self._raw(value)
         return box(array, None) if fresh or array is not value else tensor(array)
-
-
-def _told(batch: Any) -> str:
-    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")

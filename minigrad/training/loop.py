@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.backend import memory
-from minigrad.core import Tensor, no_grad
+from minigrad.core import Tensor, integer, no_grad
 from minigrad.errors import ArgumentError, NonFiniteError, ShapeError
+from minigrad.optim import Optimizer
 from minigrad.training import metrics as known_metrics
 from minigrad.training.callbacks import Callback
 from minigrad.training.feed import Feed
@@ -39,15 +40,17 @@ def fit(
     """Train `model` for `epochs` passes over `train`, and measure it on `valid` after each.
 
     Args:
-        model: a Module, trained where it lives; its training and evaluation flags are put back at the end.
+        model: a Module, trained where it lives. What is in evaluation while the model itself trains stays so (a frozen
+            norm); a model in evaluation is trained whole. The flags are put back at the end.
         train: arrays `(X, y)`, a DataLoader, or an iterable of batches `(x, y)`, gone through once an epoch. The model
             is called with all parts but the last, which is the target. Floats are cast to the parameters' dtype.
         valid: the same, for validation, or None.
         loss: `(prediction, target) -> ` a 0-d tensor, the mean over the batch, such as `minigrad.losses.mse`.
-        optimizer: over the model's parameters.
+        optimizer: over parameters of the model; those that it leaves out stay as they are.
         epochs: the total, those of a resumed run included.
         batch_size, shuffle, seed: for arrays; a DataLoader and an iterable have their own.
-        metrics: "accuracy", or functions like `loss`; their names are the names of the figures.
+        metrics: "accuracy", "binary_accuracy", or functions like `loss`, which may also return plain numbers; their
+            names are the names of the figures.
         callbacks: see `Callback`, `EarlyStopping`, `Checkpoint`.
         verbose: 0 says nothing, 1 shows a bar on a terminal, 2 one line an epoch.
 
@@ -58,7 +61,7 @@ def fit(
     Raises:
         NonFiniteError: the training loss of an epoch is NaN or infinite.
         ShapeError: the loss has more than one element.
-        ArgumentError: arguments that make no training.
+        ArgumentError: arguments that make no training, an optimiser over another model's parameters too.
         Interrupted: Ctrl-C, after the step under way (a KeyboardInterrupt; a second Ctrl-C stops at once).
 
     Example:
@@ -71,14 +74,8 @@ def fit(
         True
     """
     figures = _figures(loss, metrics)
-    if not hasattr(model, "named_parameters") or not hasattr(optimizer, "step"):
-        wrong, kind = ("model", "a Module") if not hasattr(model, "named_parameters") else ("optimizer", "an Optimizer")
-        given = model if wrong == "model" else optimizer
-        raise ArgumentError(
-            f"fit: {wrong} is {given!r}; give {kind}, such as optimizer=mg.optim.Adam(model.parameters())"
-        )
-    if epochs < 0 or batch_size < 1:
-        raise ArgumentError(f"fit: epochs={epochs} must not be negative and batch_size={batch_size} at least 1")
+    epochs, batch_size = integer(epochs, "epochs", "fit", 0), integer(batch_size, "batch_size", "fit", 1)
+    _belonging(model, optimizer)
     like = next(iter(model.parameters()), None)
     run = Run(model, optimizer, Feed(train, "train", like, batch_size, shuffle, seed), figures, epochs)
     held_out = None if valid is None else Feed(valid, "valid", like, batch_size, False, 0)
@@ -86,29 +83,99 @@ def fit(
     told = [*bar, *callbacks]
     if like is not None and like.device == "numpy":
         memory.keep()
-    flags = [(module, module.training) for module in model.modules()]
+    flags = Flags(model)
+    begun: list[Callback] = []
     with CtrlC(run, told) as ctrl_c:
         try:
-            for callback in (*callbacks, *bar):  # the bar begins where a checkpoint has set the position
-                callback.run = run
-                callback.on_train_begin()
-            while run.done < run.epochs and not run.stop:
-                _epoch(run, held_out, told, ctrl_c)
-        finally:
-            for module, flag in flags:
-                module.training = flag
             for callback in told:
-                callback.on_train_end()
+                callback.run = run
+            for callback in (*callbacks, *bar):  # the bar begins where a checkpoint has set the position
+                callback.on_train_begin()
+                begun.append(callback)
+            if not model.training:
+                model.train()
+            training = Flags(model)
+            while run.done < run.epochs and not run.stop:
+                _epoch(run, held_out, told, ctrl_c, training)
+        except BaseException as error:
+            flags.put_back()
+            _end([c for c in told if c in begun], error)
+            raise
+        flags.put_back()
+        _end(told)
     return run.history
 
 
-def _epoch(run: Run, valid: Feed | None, callbacks: Sequence[Callback], ctrl_c: CtrlC) -> None:
+class Flags:
+    """Which modules train, to be put back as it was."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.note()
+
+    def note(self) -> None:
+        """From now on, these flags are meant."""
+        self.flags = [(module, module.training) for module in self.model.modules()]
+
+    def put_back(self) -> None:
+        """Set every flag to what it was."""
+        for module, flag in self.flags:
+            module.training = flag and not module.frozen
+
+    def healed(self) -> None:
+        """Put them back if a callback left the model in evaluation."""
+        if not self.model.training:
+            self.put_back()
+
+
+def _end(callbacks: Sequence[Callback], error: BaseException | None = None) -> None:
+    """Tell every callback that it is over; what one of them raises must not hide the error that ended the training."""
+    first = error
+    for callback in callbacks:
+        try:
+            callback.on_train_end()
+        except Exception as problem:  # noqa: BLE001  (raised below, or a note on what went wrong before)
+            if first is None:
+                first = problem
+            else:
+                first.add_note(f"{type(callback).__name__}.on_train_end failed too: {problem!r}")
+    if error is None and first is not None:
+        raise first
+
+
+def _belonging(model: Any, optimizer: Any) -> None:
+    """ArgumentError unless these are a model and an optimiser, and the one's parameters are the other's."""
+    for name, value, method, kind in (
+        ("model", model, "named_parameters", "a Module"), ("optimizer", optimizer, "step", "an Optimizer"),
+    ):  # fmt: skip
+        if not hasattr(value, method) or isinstance(value, type):
+            example = "mg.optim.Adam(model.parameters())" if name == "optimizer" else 'mg.layer("Linear", 2, 1)'
+            raise ArgumentError(f"fit: {name} is {value!r}; give {kind}, such as {name}={example}")
+    mine = {id(p): name for name, p in model.named_parameters()}
+    held = {id(p): (name, p) for name, p in optimizer.named_parameters()} if isinstance(optimizer, Optimizer) else {}
+    strange = [f"{name} of shape {p.shape}" for k, (name, p) in held.items() if k not in mine]
+    left_out = [name for name, p in model.named_parameters() if id(p) not in held and p.requires_grad]
+    if strange and (left_out or len(strange) == len(held)):
+        raise ArgumentError(
+            f"fit: {len(strange)} of the {len(held)} parameters of the optimizer are not the model's "
+            f"({_some(strange)}), and of the model's own it leaves out {_some(left_out) or 'none to be trained'}; "
+            "make the optimiser when the model is complete: mg.optim.Adam(model.parameters())"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _epoch(run: Run, valid: Feed | None, callbacks: Sequence[Callback], ctrl_c: CtrlC, training: Flags) -> None:
     began = time.monotonic()
+    training.healed()
     for callback in callbacks:
         callback.on_epoch_begin(run.done + 1)
     if run.stop:
         return
-    run.model.train()
+    training.healed()
+    training.note()
     for batch in run.feed.epoch(run.done, run.batch):
         _step(run, batch)
         for callback in callbacks:
@@ -116,11 +183,7 @@ def _epoch(run: Run, valid: Feed | None, callbacks: Sequence[Callback], ctrl_c: 
         ctrl_c.check()
     figures = run.sums.means()
     if not math.isfinite(figures["loss"]):
-        raise NonFiniteError(
-            f"fit: the training loss of epoch {run.done + 1} is {figures['loss']}; the learning rate is {run.lr:g}, "
-            "try a tenth of it; if that does not help, look for log, sqrt or a division at 0 (minigrad.safe has "
-            "versions that are finite there)"
-        )
+        raise NonFiniteError(f"fit: the training loss of epoch {run.done + 1} is {figures['loss']}; {_why(run)}")
     measured = _measure(run, valid, ctrl_c) if valid is not None else {}
     record: dict[str, Any] = {"epoch": run.done + 1}
     for name, value in figures.items():
@@ -132,6 +195,17 @@ def _epoch(run: Run, valid: Feed | None, callbacks: Sequence[Callback], ctrl_c: 
     run.history.records.append(record)
     for callback in callbacks:
         callback.on_epoch_end(run.done, record)
+
+
+def _why(run: Run) -> str:
+    """What may have made the loss of the epoch under way NaN or infinite: the data, if they hold such a value."""
+    found = run.feed.fault(run.done)
+    if found:
+        return f"{found}; mend the data (mg.isfinite finds the places)"
+    return (
+        f"the learning rate is {run.lr:g}, try a tenth of it; if that does not help, look for log, sqrt or a division "
+        "at 0 (minigrad.safe has versions that are finite there; minigrad.debug.nan_guard names the operation)"
+    )
 
 
 def _step(run: Run, batch: Sequence[Tensor]) -> None:
@@ -152,22 +226,21 @@ def _step(run: Run, batch: Sequence[Tensor]) -> None:
 
 
 def _measure(run: Run, valid: Feed, ctrl_c: CtrlC) -> dict[str, float]:
+    flags, sums = Flags(run.model), Sums(run.figures)
     run.model.eval()
-    sums = Sums(run.figures)
     with no_grad():
         for *inputs, target in valid.epoch(0, 0):
             prediction = run.model(*inputs)
             _add(sums, run.figures, run.figures["loss"](prediction, target), prediction, target)
             ctrl_c.check()
+    flags.put_back()
     return sums.means()
 
 
 def _add(sums: Sums, figures: dict[str, Figure], loss: Tensor, prediction: Tensor, target: Tensor) -> None:
-    samples = len(target)
     with no_grad():
         for name, figure in figures.items():
-            sums.add(name, loss if name == "loss" else figure(prediction, target), samples)
-    sums.count += samples
+            sums.add(name, loss if name == "loss" else figure(prediction, target), len(target))
 
 
 def _figures(loss: Figure, metrics: Sequence[str | Figure]) -> dict[str, Figure]:

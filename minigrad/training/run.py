@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
+import numpy as np
+
 from minigrad import random
+from minigrad.core import Tensor
 from minigrad.errors import ArgumentError
 from minigrad.ops.joining import stack
 from minigrad.training.feed import Feed
@@ -64,25 +68,46 @@ class Run:
 
 
 class Sums:
-    """Sums of figures over samples, as float64 on the device: nothing is copied to the host before `means`."""
+    """Sums of figures over samples, as float64 on the device: nothing is copied to the host before `means`.
+
+    Each figure counts its own samples: the middle of an epoch may be gone on from with another metric.
+    """
 
     def __init__(self, figures: dict[str, Figure], state: dict[str, Any] | None = None) -> None:
-        self.count = int(state["count"]) if state else 0
-        self.totals: dict[str, Any] = dict(state["totals"]) if state else dict.fromkeys(figures, 0.0)
+        self.totals: dict[str, Any] = dict.fromkeys(figures, 0.0)
+        self.counts = dict.fromkeys(figures, 0)
+        if state is None:
+            return
+        for name in self.totals.keys() & state["totals"]:
+            self.totals[name] = state["totals"][name]
+            self.counts[name] = int(state["counts"][name] if "counts" in state else state["count"])  # one for all figures, in older files
 
     def add(self, name: str, value: Any, samples: int) -> None:
-        """Add the mean `value` of a batch of `samples`."""
-        self.totals[name] = value.detach().astype("float64") * samples + self.totals[name]
+        """Add the mean `value` of a batch of `samples`, a tensor of one element or a number.
+
+        Raises:
+            ArgumentError: neither of them.
+        """
+        if isinstance(value, Tensor) and value.size == 1:
+            value = (value.reshape(()) if value.ndim else value).detach().astype("float64")
+        elif isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            got = f"a tensor of shape {value.shape}" if isinstance(value, Tensor) else f"{value!r}"
+            raise ArgumentError(
+                f"fit: the metric {name!r} returned {got}; it must return the mean over the batch, a tensor of one "
+                "element or a number"
+            )
+        self.totals[name] = value * samples + self.totals[name]
+        self.counts[name] += samples
 
     def means(self) -> dict[str, float]:
         """The means over all samples; the one moment of an epoch at which the host waits."""
-        return {name: total / self.count for name, total in self._read().items()}
+        return {name: total / self.counts[name] if self.counts[name] else nan for name, total in self._read().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint in the middle of an epoch; float64 survives JSON exactly."""
-        return {"count": self.count, "totals": self._read()}
+        return {"counts": dict(self.counts), "totals": self._read()}
 
     def _read(self) -> dict[str, float]:
-        if all(isinstance(total, float) for total in self.totals.values()):
-            return dict(self.totals)
-        return dict(zip(self.totals, stack(list(self.totals.values())).tolist(), strict=True))
+        there = {name: total for name, total in self.totals.items() if isinstance(total, Tensor)}
+        read = dict(zip(there, stack(list(there.values())).tolist(), strict=True)) if there else {}
+        return {name: float(read.get(name, total)) for name, total in self.totals.items()}
