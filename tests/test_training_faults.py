@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import signal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.data import DataLoader
-from minigrad.training import Callback, Checkpoint, EarlyStopping, accuracy, binary_accuracy, curves, fit
+from minigrad.training import Callback, Checkpoint, EarlyStopping, accuracy, binary_accuracy, fit
 from minigrad_layers import Linear
 
 RNG = np.random.default_rng(0)
@@ -83,6 +84,7 @@ def test_a_metric_may_return_a_number() -> None:
 def test_a_run_is_resumed_with_or_without_validation(first: Any, second: Any, tmp_path: Path) -> None:
     """It raised KeyError: 'val_loss'."""
     pytest.importorskip("matplotlib")
+    draw_curves = import_module("minigrad.training.curves").draw_curves
 
     def run(valid: Any, epochs: int) -> Any:
         watching = [Checkpoint(tmp_path / "x", resume=True), mg.training.HistoryFile(tmp_path / "history.jsonl")]
@@ -94,7 +96,7 @@ def test_a_run_is_resumed_with_or_without_validation(first: Any, second: Any, tm
     assert measured == [first is not None] * 2 + [second is not None] * 2
     assert ("val_loss" in history.records[0]) is (first is not None)
     assert "val_loss" in repr(history)
-    curves.draw_curves(history.records, tmp_path / "curves.png")
+    draw_curves(history.records, tmp_path / "curves.png")
 
 
 @pytest.mark.parametrize("mid_epoch", [False, True])

@@ -34,9 +34,9 @@ from minigrad.core.sweep import sweep
 from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
 
 __all__ = [
-    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode",
-    "Tensor", "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite",
-    "domains", "dtype_of", "flag", "full_like", "gradients", "integer", "integers", "method", "no_grad",
-    "normalize_axes", "number", "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
+    "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode", "Tensor",
+    "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "dtype_of",
+    "flag", "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes", "number",
+    "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
     "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

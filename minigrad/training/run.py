@@ -80,7 +80,8 @@ class Sums:
             return
         for name in self.totals.keys() & state["totals"]:
             self.totals[name] = state["totals"][name]
-            self.counts[name] = int(state["counts"][name] if "counts" in state else state["count"])  # one for all figures, in older files
+            # older files have one count for all figures
+            self.counts[name] = int(state["counts"][name] if "counts" in state else state["count"])
 
     def add(self, name: str, value: Any, samples: int) -> None:
         """Add the mean `value` of a batch of `samples`, a tensor of one element or a number.
