@@ -1,111 +1,174 @@
-"""Every registered layer passes the checks from its registration alone: nothing here names a layer.
+"""L1: every registered layer passes the conformance kit from its declaration alone; the kit finds what it looks for.
 
-Gradients to the third order against central differences and against themselves, in training and in evaluation, with
-respect to the input and every parameter; every dtype; copies, and state that goes round.
+Nothing here names a layer of ours. The second half is layers that break one promise each.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from layer_table import IDS, ROWS, Row, build, with_state
+from tables import with_rule
 
 import minigrad as mg
 import minigrad_layers
 
-each_row = pytest.mark.parametrize("row", ROWS, ids=IDS)
-each_mode = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+TABLE = [(name, sample) for name in minigrad_layers.__all__ for sample in mg.Sample.of(getattr(minigrad_layers, name))]
+IDS = [f"{name}({sample})" for name, sample in TABLE]
 
 
 def test_every_layer_says_how_to_try_it() -> None:
     listed = {name for name, info in mg.layers().items() if info.origin == "minigrad-layers"}
-    assert listed == set(minigrad_layers.__all__) == {name for name, _, _ in ROWS}
+    assert listed == set(minigrad_layers.__all__) == {name for name, _ in TABLE}
 
 
-@each_mode
-@each_row
-def test_gradients_to_order_3(row: Row, training: bool, rng: np.random.Generator) -> None:
-    layer = build(row, rng).train(training)
-    x = mg.tensor(rng.permutation(np.linspace(-2, 2, int(np.prod(row[2])))).reshape(row[2]))  # no ties, no kinks
-    parameters = [p.detach() for p in layer.parameters()]
-
-    def f(x: mg.Tensor, *parameters: mg.Tensor) -> mg.Tensor:
-        return with_state(layer, parameters)(x)
-
-    mg.check.gradients(f, x, *parameters, order=3, rtol=2e-5, atol=1e-7)
-    mg.check.adjoint(f, x, *parameters, rtol=1e-11)
+@pytest.mark.parametrize(("name", "sample"), TABLE, ids=IDS)
+def test_l1_every_layer_passes_the_kit(name: str, sample: mg.Sample, backend: str) -> None:
+    report = mg.check.layer(name, samples=[sample], backends=("fakecupy", backend))
+    assert not report.failed
+    assert {f.check for f in report.findings} >= {"values", "gradients", "dtypes", "state", "program", "drawing"}
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@each_mode
-@each_row
-def test_gradients_have_the_dtype_of_what_they_belong_to(
-    row: Row, training: bool, dtype: str, rng: np.random.Generator
-) -> None:
-    found = []
-    values, cotangent = rng.standard_normal(row[2]), None
-    state = rng.bit_generator.state
-    for kind in (dtype, "float64"):
-        rng.bit_generator.state = state
-        layer = build(row, rng, kind).train(training)
-        if hasattr(layer, "generator"):
-            layer.generator.state = (1, 2, 3)
-        x = mg.tensor(values, dtype=kind, requires_grad=True)
-        y = layer(x)
-        cotangent = rng.standard_normal(y.shape) if cotangent is None else cotangent
-        assert y.dtype == kind
-        y.backward(mg.tensor(cotangent, dtype=kind))
-        leaves = [x, *layer.parameters()]
-        assert all(t.grad.dtype == kind and t.grad.shape == t.shape for t in leaves)
-        found.append([t.grad.numpy().astype("float64") for t in leaves])
-    bound = {"float16": 2e-2, "float32": 1e-4, "float64": 0}[dtype]
-    for a, b in zip(*found, strict=True):
-        assert np.abs(a - b).max() <= bound * max(1.0, np.abs(b).max())
+class Base(mg.Module):
+    """x times a weight, and nothing wrong with it."""
+
+    samples: Any = (mg.Sample(inputs=((4, 3),)),)
+
+    def __init__(self) -> None:
+        self.weight = mg.Parameter(mg.ones(3))
+
+    def forward(self, x: mg.Tensor) -> Any:
+        return x * self.weight
 
 
-@each_row
-def test_no_input_is_changed_and_a_second_call_gives_the_same_in_evaluation(row: Row, rng: np.random.Generator) -> None:
-    layer = build(row, rng).eval()
-    x = mg.tensor(rng.standard_normal(row[2]))
-    before = x.numpy()
-    first = layer(x).numpy()
-    np.testing.assert_array_equal(layer(x).numpy(), first)
-    np.testing.assert_array_equal(x.numpy(), before)
+class Counts(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = mg.Buffer(mg.tensor(0.0))
+
+    def forward(self, x: mg.Tensor) -> Any:
+        self.count.assign(self.count + 1)
+        return super().forward(x)
 
 
-@each_row
-def test_copies_and_saved_state_compute_the_same(row: Row, rng: np.random.Generator) -> None:
-    layer = build(row, rng)
-    x = mg.tensor(rng.standard_normal(row[2]))
-    layer(x)
-    fresh = mg.layer(row[0], *row[1]).astype("float64")
-    fresh.load_state_dict(layer.state_dict())
-    for twin in (deepcopy(layer), fresh):
-        for training in (True, False):
-            for name, generator in twin.named_generators():
-                generator.state = dict(layer.named_generators())[name].state
-            a, b = deepcopy(layer).train(training)(x), deepcopy(twin).train(training)(x)
-            np.testing.assert_array_equal(a.numpy(), b.numpy())
+class Draws(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = mg.random.new_stream()
+
+    def forward(self, x: mg.Tensor) -> Any:
+        mask, _ = mg.random.mask(x.shape, 0.5, like=x, generator=self.generator)
+        return mg.keep(super().forward(x), mask)
 
 
-@each_mode
-@each_row
-def test_every_backend_gives_the_same(row: Row, training: bool, rng: np.random.Generator) -> None:
-    layer = build(row, rng).train(training)
-    x = rng.standard_normal(row[2])
-    one, two = (deepcopy(layer).to(d)(mg.tensor(x, device=d)).numpy() for d in ("numpy", "fakecupy"))
-    np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
+class Hidden(Base):
+    """What it computes by is no parameter and no buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = np.random.default_rng().uniform(1, 2)
+
+    def forward(self, x: mg.Tensor) -> Any:
+        return super().forward(x) * self.factor
 
 
-@each_row
-def test_an_empty_batch_goes_through_in_evaluation(row: Row, rng: np.random.Generator) -> None:
-    layer = build(row, rng).eval()
-    shape = (0, *row[2][1:])
-    if getattr(layer, "running_mean", 1) is None:
-        pytest.skip("without running statistics a batch norm needs a batch")
-    if row[0] == "Flatten" and row[1]:
-        shape = row[2]
-    y = layer(mg.zeros(shape))
-    assert y.shape[0] == shape[0] or row[1]
+class Remembers(Base):
+    def forward(self, x: mg.Tensor) -> Any:
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().forward(x) * (1.0 + 1e-3 * self.calls)
+
+
+def layer(**methods: Any) -> Callable[[], type[mg.Module]]:
+    return lambda: type("Odd", (Base,), {"__doc__": "One promise broken.", **methods})
+
+
+FAULTS: dict[str, tuple[Callable[[], type[mg.Module]], str, str]] = {
+    "NaN": (layer(forward=lambda self, x: mg.log(x)), "values", "NaN or infinite"),
+    "random from elsewhere": (
+        layer(forward=lambda self, x: x * self.weight + mg.random.normal(x.shape, dtype=x.dtype)),
+        "values",
+        "mg.random.new_stream()",
+    ),
+    "NumPy's result": (layer(forward=lambda self, x: np.sum(x.numpy())), "values", "not a Tensor"),
+    "detached": (layer(forward=lambda self, x: x.detach() * self.weight), "constants", "constant leak"),
+    "float64 inside": (layer(forward=lambda self, x: x * self.weight * mg.ones(1)), "dtypes", "convert it back"),
+    "float16 overflows": (
+        layer(forward=lambda self, x: x * (self.weight * 60000.0) / 60000.0),
+        "dtypes",
+        "float32 at least",
+    ),
+    "moves in evaluation": (lambda: Counts, "evaluation", "a call moved count"),
+    "draws in evaluation": (lambda: Draws, "evaluation", "self.training"),
+    "state that is none": (lambda: Hidden, "state", "mg.Parameter"),
+    "counts its calls": (lambda: Remembers, "values", "another result for the same input"),
+    "a batch of one": (
+        layer(forward=lambda self, x: x * self.weight / np.float64(x.shape[0] - 1)), "batches", "raise ShapeError"),
+    "host arrays": (
+        layer(forward=lambda self, x: x * self.weight * mg.tensor(np.ones(3), device="numpy", dtype=x.dtype)),
+        "backends", "DeviceError"),
+    "a value that is looked at": (
+        layer(forward=lambda self, x: x * self.weight if x.numpy()[0, 0] < 100 else x), "program", "never at values"),
+    "its own repr": (layer(__repr__=lambda self: "me"), "repr", "extra_repr"),
+    "an address": (layer(extra_repr=lambda self: f"{object()}"), "repr", "address"),
+    "constructor": (layer(__init__=lambda self, n: None), "sample", "missing 1 required"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_promise_is_named(fault: str) -> None:
+    make, check, says = FAULTS[fault]
+    with pytest.raises(mg.check.CheckError) as caught:
+        mg.check.layer(make(), order=2)
+    failed = caught.value.report.failed
+    assert check in {f.check for f in failed}, caught.value
+    told = "\n".join(f.detail for f in failed if f.check == check)
+    assert says in told, told
+
+
+class Bent(Base):
+    """tanh, times a weight."""
+
+    def forward(self, x: mg.Tensor) -> Any:
+        return mg.tanh(x) * self.weight
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (lambda g, y: 2.0 * g * (1.0 - y * y), r"order 1: the derivative of .* by central differences"),
+        (lambda g, y: g * (1.0 - y * mg.stop_gradient(y, why="a fault")), r"order 2: the derivative of"),
+    ],
+    ids=["first order", "second order"],
+)
+def test_a_wrong_rule_is_found_at_its_order(rule: Any, says: str) -> None:
+    with (
+        with_rule(mg.check.primitives()["tanh"], 0, rule),
+        pytest.raises(mg.check.CheckError, match=says) as caught,
+    ):
+        mg.check.layer(Bent, order=2)
+    assert {f.check for f in caught.value.report.failed} == {"gradients"}
+
+
+def test_a_module_that_is_there_is_checked_with_its_own_parameters() -> None:
+    """A copy of it runs: it stays as it is."""
+    model = minigrad_layers.Sequential(minigrad_layers.Linear(3, 4), minigrad_layers.BatchNorm1d(4))
+    before = model.state_dict()
+    report = mg.check.layer(model, samples=[mg.Sample(inputs=((5, 3),))], order=1)
+    assert str(report).startswith("Sequential: 26 of 26 checks hold\nok      values       train of")
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_wrong_call_is_told_the_right_one() -> None:
+    class Bare(mg.Module):
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            return x
+
+    with pytest.raises(mg.errors.ArgumentError, match=r"Bare declares no samples.*mg\.Sample"):
+        mg.check.layer(Bare)
+    with pytest.raises(mg.errors.ArgumentTypeError, match=r"is no layer; give a Module"):
+        mg.check.layer(int)  # type: ignore[arg-type]
+    with pytest.raises(mg.errors.UnknownLayerError, match="Linear"):
+        mg.check.layer("Linaer")

@@ -1,8 +1,8 @@
 """Checks: whether gradients are right, at a point, to any order; compared in float64.
 
 `gradients` compares rules with central differences, `adjoint` compares the rules with themselves (no differences, so no
-noise), `primitive` puts a declaration through both by its own samples. A check returns a `Report` and raises
-`CheckError` where the two sides differ. Nothing here changes what it checks.
+noise), `primitive` puts a declaration through both by its own samples, `layer` any layer through all that it promises.
+A check returns a `Report` and raises `CheckError` where the two sides differ. Nothing here changes what it checks.
 """
 
 from typing import TYPE_CHECKING
@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING
 from minigrad.answers import module_getattr
 from minigrad.check.declared import differentiable, primitive, primitives, sample
 from minigrad.check.differences import adjoint, gradients
-from minigrad.check.report import CheckError, Report
+from minigrad.check.layers import layer
+from minigrad.check.report import CheckError, Finding, Report
 
-__all__ = ["CheckError", "Report", "adjoint", "differentiable", "gradients", "primitive", "primitives", "sample"]
+__all__ = [
+    "CheckError",
+    "Finding",
+    "Report",
+    "adjoint",
+    "differentiable",
+    "gradients",
+    "layer",
+    "primitive",
+    "primitives",
+    "sample",
+]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr(__name__)
