@@ -21,8 +21,9 @@ import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of
 from minigrad.check.report import CheckError, Report
-from minigrad.check.trial import Silent, Trial, as_now, standing
+from minigrad.check.trial import Trial, as_now, standing
 from minigrad.core import BOXES, MODES, Tensor, change, tensor
+from minigrad.core.modes import Watcher
 from minigrad.module import Buffer, Parameter
 from minigrad.transforms.structures import leaves, mapped
 
@@ -39,7 +40,7 @@ class Entry(NamedTuple):
     made: tuple[str, ...]  # where it was computed, as far as that is known
 
 
-class _Sources(Silent):
+class _Sources(Watcher):
     """Notes every constant that enters an operation which is in the graph."""
 
     def __init__(self) -> None:

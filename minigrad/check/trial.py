@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.core import MODES, Tensor, change, rebind, tensor
+from minigrad.core.modes import Watcher
 from minigrad.errors import ArgumentError
 from minigrad.module import Module, Parameter, Sample
 from minigrad.transforms.structures import leaves, mapped
@@ -146,17 +147,7 @@ def standing(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[Non
             p._data, p._node = array, node
 
 
-class Silent:
-    """A watcher that looks at operations only."""
-
-    def backward(self, node: Any, cotangent: Any, lifted: bool) -> None: ...
-    def update(self, target: Any, value: Any) -> None: ...
-    def label(self, tensor: Any, name: str) -> None: ...
-    def enter(self, kind: str, name: str, subject: Any) -> None: ...
-    def leave(self) -> None: ...
-
-
-class Pinned(Silent):
+class Pinned(Watcher):
     """Gives every value under `stop_gradient` what it was in the first run."""
 
     def __init__(self) -> None:
