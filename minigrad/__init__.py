@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # what _LATER has, for type checkers and editors; tests/test_
     from minigrad.module import layer as layer
     from minigrad.module import layers as layers
     from minigrad.module import register_layer as register_layer
+    from minigrad.module import stand_in as stand_in
     from minigrad.module import summary as summary
     from minigrad.saving import load as load
     from minigrad.saving import load_tensors as load_tensors
@@ -62,7 +63,7 @@ else:  # so that a type checker knows of no other name
         name: f"minigrad.{home}"
         for home, names in {
             "graph": "Graph trace",
-            "module": "Buffer Module Parameter Sample layer layers register_layer summary",
+            "module": "Buffer Module Parameter Sample layer layers register_layer stand_in summary",
             "saving": "load load_tensors save",
             "training": "fit",
         }.items()

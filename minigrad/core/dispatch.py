@@ -18,6 +18,7 @@ from minigrad.core.modes import MODES, Modes
 from minigrad.core.node import TapeNode
 from minigrad.core.pick import pick
 from minigrad.core.primitive import Aval, Primitive, Pull
+from minigrad.core.state import shown
 from minigrad.core.tensor import BOXES, box, freeze
 from minigrad.errors import DeviceError, DtypeError, UnknownArrayError
 from minigrad.notation import Expr, fn
@@ -30,12 +31,13 @@ def observed(
     op: Primitive, call: Callable[..., Any], mode: Modes, args: tuple[Any, ...], params: dict[str, Any]
 ) -> Any:
     """A call that somebody watches: run as if nobody did, then told."""
-    MODES.set(mode.unwatched)
     try:
+        MODES.set(mode.unwatched)
         out = call(*args, **params)
     finally:
         MODES.set(mode)
     params = op.defaults | params if op.defaults else params
+    args = shown(args) if mode.standing else args
     for watcher in mode.watchers:
         watcher.forward(op, args, params, out)
     return out
@@ -103,6 +105,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     node = _record(op, args, raw, nodes, params, y) if mode.recording and op.differentiable and any(nodes) else None
     out = tuple(pick(node, k, array) for k, array in enumerate(y)) if op.outputs > 1 else box(y, node)
     if mode.watched:
+        args = shown(args) if mode.standing else args
         for watcher in mode.watchers:
             watcher.forward(op, args, params, out)
     return out

@@ -6,12 +6,14 @@ asyncio tasks never see each other's modes. Nothing here may hold a mode across 
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from minigrad.backend import get_backend
 from minigrad.errors import GraphError
@@ -62,7 +64,7 @@ class Replay:
     def __init__(self, around: Replay | None = None) -> None:
         self._around, self._at = around, -1
         self._numbers: list[int] = []
-        self.state: dict[int, tuple[Any, Any]] = {}  # by id: what was rebound, and its array before that
+        self.state: dict[int, tuple[Any, Any, Any]] = {}  # by id: what was rebound, and its array and node before that
 
     def again(self) -> Replay:
         """The same numbers once more."""
@@ -87,12 +89,12 @@ class Replay:
 
     def rebound(self, target: Any) -> None:
         """`target` is about to stand for another array."""
-        self.state.setdefault(id(target), (target, target._data))
+        self.state.setdefault(id(target), (target, target._data, target._node))
         if self._around is not None:
             self._around.rebound(target)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Modes:
     """The modes in force. `watchers` holds the trace and the guards; `watched` spares the fast path a call."""
 
@@ -101,7 +103,9 @@ class Modes:
     watchers: tuple[Watcher, ...] = ()
     nested: int = 0  # how many transforms of functions are being worked out around this call
     replay: Replay | None = None
+    standing: Mapping[int, Any] = field(default_factory=dict)  # by id of a tensor: the Stand for it (core/state.py)
     outer: Modes | None = None  # what was in force before, to go back to
+    by: weakref.ref[change] | None = None  # who set them
     watched: bool = field(init=False, default=False)
     unwatched: Modes = field(init=False)  # the same without watchers
 
@@ -113,27 +117,50 @@ class Modes:
 MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())  # noqa: B039  (Modes is immutable)
 
 
+def _abandoned(by: weakref.ref[change]) -> None:
+    """Who set these modes is gone and did not set them back: a signal's handler raised as `__exit__` began."""
+    modes = MODES.get()
+    if modes.by is by and modes.outer is not None:
+        MODES.set(modes.outer)
+
+
 class change(ContextDecorator):  # noqa: N801  (reads as a verb: `with change(recording=False):`)
     """Set some modes for the length of a `with` block or of a decorated function.
 
-    What to go back to is kept with the modes in force, so threads and tasks may share one of these.
+    What to go back to is kept with the modes in force, so threads and tasks may share one of these. An exception may
+    arrive anywhere, also inside `__enter__` and `__exit__`: a block that was left takes what is inside of it along, and
+    modes outlive by nothing the one who set them.
     """
 
     def __init__(self, **modes: Any) -> None:
         self._modes = modes
 
-    def __enter__(self) -> None:
+    def _inside(self, around: Modes) -> dict[str, Any]:
+        """The modes to set where `around` is in force."""
+        return self._modes
+
+    def __enter__(self) -> Any:
         around = MODES.get()
-        MODES.set(replace(around, **self._modes, outer=around))
+        inner = replace(around, **self._inside(around), outer=around, by=weakref.ref(self, _abandoned))
+        try:
+            MODES.set(inner)
+        except BaseException:  # a signal's handler raised after it
+            MODES.set(around)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        outer = MODES.get().outer
-        if outer is None:
+        mine: Modes | None = MODES.get()
+        while mine is not None and (mine.by is None or mine.by() is not self):
+            mine = mine.outer  # of a block inside this one that was cut short
+        if mine is None or mine.outer is None:
             raise RuntimeError(
-                f"{type(self).__name__}: left in another thread or task than it was entered in, where nothing is in "
+                f"{type(self).__name__}: left in another thread or task than it was entered in, where it is not in "
                 "force; enter and leave it in one, and not around a `yield`"
             )
-        MODES.set(outer)
+        MODES.set(mine.outer)
+
+    def _recreate_cm(self) -> Self:
+        return copy.copy(self)  # a decorator lives on, what it enters must not
 
     def __call__(self, func: F) -> F:
         if inspect.isgeneratorfunction(func) or inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):

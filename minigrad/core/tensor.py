@@ -272,6 +272,8 @@ def rebind(target: Tensor, array: Any) -> None:
     """Let a leaf stand for a new array, which from now on belongs to it; nodes that saved the old one keep it."""
     mode = MODES.get()
     if mode.replay is not None:
+        if mode.replay.repeating and id(target) not in mode.standing:
+            raise GraphError("remat: run again, the function changes state that it did not change the first time")
         mode.replay.rebound(target)
     target._data = freeze(array)
     if mode.replay is not None and mode.replay.repeating:

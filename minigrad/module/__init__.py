@@ -3,7 +3,10 @@
 from minigrad.module.base import Module
 from minigrad.module.catalogue import LayerInfo, layer, layers, register_layer
 from minigrad.module.samples import Sample
+from minigrad.module.standing import stand_in
 from minigrad.module.table import summary
 from minigrad.module.tensors import Buffer, Parameter
 
-__all__ = ["Buffer", "LayerInfo", "Module", "Parameter", "Sample", "layer", "layers", "register_layer", "summary"]
+__all__ = [
+    "Buffer", "LayerInfo", "Module", "Parameter", "Sample", "layer", "layers", "register_layer", "stand_in", "summary",
+]  # fmt: skip

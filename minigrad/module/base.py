@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
+from minigrad.core.state import own_state
 from minigrad.errors import CheckpointError, DeclarationError, DtypeError, RandomWarning
 from minigrad.module.samples import Sample
 from minigrad.module.tensors import Buffer, Parameter
@@ -187,10 +188,12 @@ class Module:
     def _state(self) -> dict[str, Tensor]:
         return {name: t for name, t in self._walk() if isinstance(t, (Parameter, Buffer))}
 
+    @own_state()
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies on the host of all parameters and buffers, by dotted name, in the order of definition."""
         return {name: np.array(t.numpy(), order="C") for name, t in self._state().items()}
 
+    @own_state()
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Module:
         """Take the values of `state`, each cast to the dtype that is here. Nothing changes unless everything fits.
 
@@ -242,6 +245,7 @@ class Module:
         """Whether `freeze` holds this module; read-only."""
         return self._thaw is not None
 
+    @own_state()
     def freeze(self) -> Self:
         """Hold this module and all below it as they are, until `unfreeze`, whatever `train()` says above them.
 
@@ -267,6 +271,7 @@ class Module:
             p.requires_grad = False
         return self
 
+    @own_state()
     def unfreeze(self) -> Self:
         """End `freeze`, here and below: what required a gradient before does again, and `training` is what it was."""
         for module in list(self.modules()):
@@ -287,6 +292,7 @@ class Module:
             elif isinstance(value, (list, tuple, dict)):
                 stack.extend((f"{path}.{k}", v) for k, v in _items(value))
 
+    @own_state()
     def zero_grad(self) -> Self:
         """Forget all gradients: `.grad` of every parameter becomes None."""
         for p in self.parameters():
@@ -294,6 +300,7 @@ class Module:
                 p._node.grad = None
         return self
 
+    @own_state()
     def requires_grad_(self, flag: bool = True) -> Self:
         """Track all parameters, or none; those of frozen modules stay untracked (`unfreeze` gives them back)."""
         held = {id(p) for m in self.modules() if m.frozen for _, p in m._own_parameters()}
@@ -325,11 +332,13 @@ class Module:
             generator.state = fresh
         return self
 
+    @own_state()
     def to(self, device: str) -> Self:
         """Move parameters, gradients and buffers to `device`, in place: an optimiser still holds the same tensors."""
         at = get_backend(device).parse_device(device)
         return self._replace(lambda array, kept: transfer(array, at))
 
+    @own_state()
     def astype(self, dtype: Any) -> Self:
         """Convert parameters, gradients and floating buffers to another floating dtype, in place.
 
@@ -370,3 +379,17 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, Module):
         return list(vars(value).items())
     return list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+
+
+def found_at(module: Module, path: str) -> Any:
+    """What stands in `module` at a dotted path, by whichever name it is reached; None where there is nothing."""
+    open_: list[tuple[Any, str]] = [(module, path)]
+    while open_:
+        value, rest = open_.pop()
+        if not rest:
+            return value
+        for key, inner in _items(value) if isinstance(value, (Module, list, tuple, dict)) else ():
+            name = str(key)
+            if rest == name or rest.startswith(f"{name}."):  # a key may have dots of its own: several can fit
+                open_.append((inner, rest[len(name) + 1 :]))
+    return None

@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.backend import backend_of, transfer
 from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
+from minigrad.core.state import own_state
 from minigrad.errors import ArgumentError, CheckpointError, DtypeError
 
 Params = Iterable[Any]  # tensors, pairs (name, tensor), or groups: dicts with "params" and options
@@ -119,6 +120,7 @@ class Optimizer:
 
     # ---- a step
 
+    @own_state()
     def zero_grad(self) -> None:
         """Forget the gradients: `.grad` of every parameter becomes None."""
         for group in self.param_groups:
@@ -126,6 +128,7 @@ class Optimizer:
                 if isinstance(p._node, Leaf):
                     p._node.grad = None
 
+    @own_state()
     def step(self) -> None:
         """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
         opened = any(watcher.opens_steps for watcher in MODES.get().watchers)

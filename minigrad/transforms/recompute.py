@@ -8,7 +8,6 @@ the same run is not guessed from its result: a witness compares every operation 
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from weakref import ref
@@ -20,6 +19,7 @@ from minigrad.core import BOXES, MODES, Primitive, Tensor, box, change, sweep
 from minigrad.core.modes import Replay, Watcher
 from minigrad.core.node import Leaf, TapeNode, next_id
 from minigrad.core.pick import pick
+from minigrad.core.state import Stand, plain, stand_of, standing
 from minigrad.core.tensor import freeze
 from minigrad.errors import ArgumentTypeError, GraphError
 from minigrad.notation import fn
@@ -61,7 +61,7 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         mode = MODES.get()
         if not mode.recording:
             return f(*args, **kwargs)
-        start, replay, witness = next_id(), Replay(mode.replay), Witness()
+        start, replay, witness, stood = next_id(), Replay(mode.replay), Witness(), _standing()
         kept = mapped(args, _as_now), {k: mapped(v, _as_now) for k, v in kwargs.items()}
         with change(replay=replay, watchers=(*mode.watchers, witness)):
             out: Any = f(*args, **kwargs)
@@ -70,7 +70,7 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         if not outside:
             return out  # type: ignore[no-any-return]
         one = isinstance(out, Tensor)
-        saved = (f, *kept, replay, witness.seen, {"device": mode.device, "nested": mode.nested})
+        saved = (f, *kept, replay, witness.seen, stood, {"device": mode.device, "nested": mode.nested})
         shapes, dtypes = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
         if one:
             node = TapeNode(ONE, tuple(outside), shapes[0], dtypes[0], saved)
@@ -82,10 +82,16 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def _standing() -> list[Stand]:
+    """What stands in here for whatever it is, as it is now."""
+    stands = [stand_of(stand.target) for stand in MODES.get().standing.values()]
+    return [Stand(s.target, s.tensor, s.whole) for s in stands if s is not None]
+
+
 def _as_now(value: Any, where: str) -> Any:
     """An argument as it is in the first run: a plain array may be written later, a leaf may stand for another one."""
     if type(value) in BOXES:
-        twin: Tensor = object.__new__(type(value))
+        twin: Tensor = object.__new__(plain(type(value)))
         twin._data, twin._node, twin._name = value._data, value._node, value.name
         return twin
     if type(value) in BACKENDS and not isinstance(value, np.generic):
@@ -199,22 +205,20 @@ class Witness(Watcher):
         return self.departs
 
 
-def _again(f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], modes: dict[str, Any]) -> list[Tensor]:
-    """The results of the second run, whose graph they hold."""
-    again, witness = replay.again(), Witness(before)
-    with _turns:
-        now = [(t, t._data) for t, _ in replay.state.values()]
-        for t, array in replay.state.values():
-            t._data = array
-        try:
-            with change(recording=True, replay=again, watchers=(*MODES.get().watchers, witness), **modes):
-                outs = _tensors(f(*args, **kwargs), f)
-        except Exception as error:
-            error.add_note("in remat, which ran the function again for its backward pass")
-            raise
-        finally:
-            for t, array in (*again.state.values(), *now):
-                t._data = array
+def _again(
+    f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], stood: list[Stand], modes: dict[str, Any]
+) -> list[Tensor]:
+    """The results of the second run, whose graph they hold. What it updates is let go with it."""
+    witness = Witness(before)
+    stands = [Stand(s.target, s.tensor, s.whole) for s in stood]
+    stands += [Stand(t, box(array, node), whole=True) for t, array, node in replay.state.values()]
+    watchers = (*MODES.get().watchers, witness)
+    try:
+        with standing(stands, recording=True, replay=replay.again(), watchers=watchers, **modes):
+            outs = _tensors(f(*args, **kwargs), f)
+    except Exception as error:
+        error.add_note("in remat, which ran the function again for its backward pass")
+        raise
     where = witness.verdict()
     if where:
         raise GraphError(
