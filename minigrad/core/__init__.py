@@ -7,6 +7,7 @@ how a call runs; `essential` the primitives the sweep itself needs; `sweep` the 
 from minigrad.core import domains
 from minigrad.core.arguments import dtype_of, flag, integer, integers, number, sequence, shape_of
 from minigrad.core.composite import composite, scope
+from minigrad.core.construct import tensor
 from minigrad.core.declare import primitive
 from minigrad.core.essential import (
     astype,
@@ -31,7 +32,7 @@ from minigrad.core.modes import MODES, change, no_grad
 from minigrad.core.node import Leaf, TapeNode
 from minigrad.core.primitive import PRIMITIVES, Aval, Primitive
 from minigrad.core.sweep import sweep
-from minigrad.core.tensor import BOXES, Tensor, box, method, rebind, tensor
+from minigrad.core.tensor import BOXES, Tensor, box, method, rebind
 
 __all__ = [
     "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode", "Tensor",

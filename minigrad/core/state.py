@@ -1,17 +1,17 @@
 """Tensors that stand in for others: for the length of a block, in the calling context only.
 
-A parameter is one object that a model, an optimiser and a saved state share. While something stands in for it, its class
-is a twin whose `_data` and `_node` are looked up in the modes in force; where nothing stands for it (another thread,
-another task) they are the tensor's own. When the last one that stands for it has gone, the class is what it was: what
-nobody replaces costs nothing.
+A parameter is one object that a model, an optimiser and a saved state share. While something stands in for it, its
+class is a twin whose `_data` and `_node` are looked up in the modes in force; where nothing stands for it (another
+thread, another task) they are the tensor's own. When the last one that stands for it has gone, the class is what it
+was: what nobody replaces costs nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 from minigrad.core.modes import MODES, Modes, change
 from minigrad.core.node import Leaf
@@ -27,7 +27,7 @@ class Stand:
     target is computed with, and those that keep state (a state dict, an optimiser) see what is behind it.
     """
 
-    __slots__ = ("behind", "over", "target", "tensor", "whole")
+    __slots__ = ("__weakref__", "behind", "over", "target", "tensor", "whole")
 
     def __init__(self, target: Tensor, tensor: Tensor, whole: bool = False) -> None:
         self.target, self.whole, self.over = target, whole, False
@@ -81,9 +81,13 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return copied
 
 
-@cache
+_twins: dict[type[Tensor], type[Tensor]] = {}
+
+
 def _twin(kind: type[Tensor]) -> type[Tensor]:
     """The class that a tensor of `kind` has while something stands for it somewhere."""
+    if kind in _twins:
+        return _twins[kind]
     body = {
         "__slots__": (),
         "__module__": kind.__module__,
@@ -96,6 +100,7 @@ def _twin(kind: type[Tensor]) -> type[Tensor]:
     }
     made: type[Tensor] = type(kind.__name__, (kind,), body)
     BOXES.add(made)
+    _twins[kind] = made
     return made
 
 
@@ -104,7 +109,7 @@ def plain(kind: type[Tensor]) -> type[Tensor]:
     return getattr(kind, "__stands_for__", kind)
 
 
-_count: dict[int, int] = {}  # by id: in how many blocks, of all threads, something stands for it
+_open: dict[int, WeakSet[Stand]] = {}  # by id of a tensor: what stands for it, in whichever thread
 _lock = threading.RLock()
 
 
@@ -123,36 +128,28 @@ class standing(change):  # noqa: N801  (reads as a verb: `with standing(stands):
         return {**self._modes, "standing": now}
 
     def __enter__(self) -> Any:
-        counted: list[Stand] = []
         try:
             for stand in self.stands:
-                target = stand.target
                 with _lock:
-                    counted.append(stand)
-                    _count[id(target)] = _count.get(id(target), 0) + 1
-                    target.__class__ = _twin(plain(type(target)))
-            super().__enter__()
+                    _open.setdefault(id(stand.target), WeakSet()).add(stand)
+                    stand.target.__class__ = _twin(plain(type(stand.target)))
+            return super().__enter__()
         except BaseException:
-            self._release(counted)
+            self._release()
             raise
-        return self
 
     def __exit__(self, *exc: object) -> None:
         try:
             super().__exit__(*exc)
         finally:
-            self._release(self.stands)
+            self._release()
 
-    @staticmethod
-    def _release(stands: Iterable[Stand]) -> None:
-        for stand in stands:
+    def _release(self) -> None:
+        for stand in self.stands:
             target, stand.over = stand.target, True
             with _lock:
-                left = _count.get(id(target), 1) - 1
-                if left > 0:
-                    _count[id(target)] = left
-                else:
-                    _count.pop(id(target), None)
+                if all(s.over for s in _open.get(id(target), ())):  # one that was abandoned is gone, or goes with the next
+                    _open.pop(id(target), None)
                     target.__class__ = plain(type(target))
 
 

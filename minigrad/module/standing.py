@@ -86,8 +86,8 @@ class stand_in:  # noqa: N801  (reads as a verb: `with mg.stand_in(model, {…})
             other = first.setdefault(id(target), name)
             if other != name and state[other] is not value:
                 raise ArgumentError(
-                    f"stand_in: {other!r} and {name!r} are one shared {type(target).__name__}, and two values are given "
-                    "for it; give one"
+                    f"stand_in: {other!r} and {name!r} are one shared {type(target).__name__}, and two values are "
+                    "given for it; give one"
                 )
             self._targets[name] = (target, value)
         for name, (target, value) in self._targets.items():
@@ -125,17 +125,21 @@ def _target(module: Module, name: Any) -> Tensor:
 def _fitting(name: str, value: Any, target: Tensor) -> Tensor:
     """`value` as a tensor that can stand for `target`."""
     array = target._data
-    if not isinstance(value, Tensor):
+    fitting: Tensor
+    if isinstance(value, Tensor):
+        fitting = value
+    else:
         if type(array) not in BACKENDS:
             raise ArgumentTypeError(f"stand_in: {name!r} is a {type(value).__name__}; give a tensor")
         made = backend_of(array).asarray(value, None, target.device)
-        value = box(made.astype(array.dtype) if made.dtype.kind == array.dtype.kind else made, None)
-    if value.shape != array.shape:
-        raise ShapeError(f"stand_in: {name!r} has shape {array.shape}, what is to stand for it {value.shape}")
-    if value.dtype != array.dtype:
+        fitting = box(made.astype(array.dtype) if made.dtype.kind == array.dtype.kind else made, None)
+    if fitting.shape != array.shape:
+        raise ShapeError(f"stand_in: {name!r} has shape {array.shape}, what is to stand for it {fitting.shape}")
+    if fitting.dtype != array.dtype:
         raise DtypeError(
-            f"stand_in: {name!r} has dtype {array.dtype}, what is to stand for it {value.dtype}; convert it with astype"
+            f"stand_in: {name!r} has dtype {array.dtype}, what is to stand for it {fitting.dtype}; convert it with "
+            "astype"
         )
-    if type(value._data) in BACKENDS and type(array) in BACKENDS and value.device != target.device:
-        raise DeviceError(f"stand_in: {name!r} is on {target.device!r}, what is to stand for it on {value.device!r}")
-    return value
+    if type(fitting._data) in BACKENDS and type(array) in BACKENDS and fitting.device != target.device:
+        raise DeviceError(f"stand_in: {name!r} is on {target.device!r}, what is to stand for it on {fitting.device!r}")
+    return fitting

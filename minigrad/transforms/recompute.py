@@ -229,9 +229,6 @@ def _again(
     return outs
 
 
-_turns = threading.RLock()  # one at a time lets state stand for what it was
-
-
 def _pull(node: TapeNode, g: Any, grads: dict[TapeNode, Any], lift: bool) -> None:
     """Run the function again, recording this time, and sweep through it."""
     assert node.saved is not None
