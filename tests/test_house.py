@@ -174,6 +174,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_methods.py": "the declarations of Tensor's methods",
     "tests/test_regressions.py": "places where the engine was wrong",
     "tests/test_threads.py": "the modes of threads and tasks",
+    "tests/test_interrupts.py": "the modes that an interrupt leaves",
     "tests/test_derivation.py": "the list of primitives that are functions of minigrad as they are",
     "tests/test_notation.py": "the formula shapes one by one",
     "tests/test_notation_meaning.py": "the formula shapes one by one",

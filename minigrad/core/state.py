@@ -148,7 +148,7 @@ class standing(change):  # noqa: N801  (reads as a verb: `with standing(stands):
         for stand in self.stands:
             target, stand.over = stand.target, True
             with _lock:
-                if all(s.over for s in _open.get(id(target), ())):  # one that was abandoned is gone, or goes with the next
+                if all(s.over for s in _open.get(id(target), ())):  # what was abandoned is gone
                     _open.pop(id(target), None)
                     target.__class__ = plain(type(target))
 
