@@ -12,6 +12,7 @@ from minigrad import errors as errors
 from minigrad import notation as notation
 from minigrad.backend import memory as memory
 from minigrad.core import Tensor as Tensor
+from minigrad.core import arguments as arguments
 from minigrad.core import composite as composite
 from minigrad.core import domains as domains
 from minigrad.core import gradients as gradients
@@ -69,10 +70,9 @@ else:  # so that a type checker knows of no other name
         }.items()
         for name in names.split()
     }
-    _NOW = (
-        "Tensor answers composite domains errors gradients memory no_grad notation primitive tensor use_device".split()
-    )
-    __all__ = sorted({*_NOW, *_LATER, *ops.__all__, *transforms.__all__})
+    _FILES = "answers arguments domains errors memory notation".split()
+    _NAMES = "Tensor composite gradients no_grad primitive tensor use_device".split()
+    __all__ = sorted({*_FILES, *_NAMES, *_LATER, *ops.__all__, *transforms.__all__})
 
     def __getattr__(name):
         home = _LATER.get(name)

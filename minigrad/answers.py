@@ -238,3 +238,11 @@ class Answering(ABCMeta):
             except TypeError as error:
                 raise_wrong_call(error, cls.__name__, cls, args, kwargs)
                 raise
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of `__init__`, which `inspect` would not look for behind a `__call__`."""
+        init = inspect.getattr_static(cls, "__init__")
+        if init is object.__init__:
+            return inspect.Signature()
+        return inspect.Signature(list(inspect.signature(init).parameters.values())[1:])

@@ -159,7 +159,7 @@ MODULE = {
     "dtype": "parameters have one: next(model.parameters()).dtype",
     "summary": "use mg.summary(model, shape of an input)",
     **dict.fromkeys(("fit", "train_on_batch"), _FIT),
-    "compile": "there is nothing to compile; loss and optimizer go to mg.fit: " + _FIT,
+    "compile": "there is nothing to compile, since loss and optimizer are arguments of fit; " + _FIT,
     "evaluate": "give mg.fit valid=(X, y), or compute the loss of model.eval()(X) under mg.no_grad()",
     **dict.fromkeys(("predict", "predict_on_batch"), "call the model: with mg.no_grad(): y = model.eval()(x)"),
     "call": "call the model itself, model(x); a layer defines forward",

@@ -11,6 +11,9 @@ Sequential(
 )
 """
 
+from typing import TYPE_CHECKING
+
+import minigrad as mg
 from minigrad_layers.activation import ReLU
 from minigrad_layers.container import Flatten, Sequential
 from minigrad_layers.convolution import Conv2d
@@ -32,3 +35,6 @@ __all__ = [
     "ReLU",
     "Sequential",
 ]
+
+if not TYPE_CHECKING:  # names that other libraries use are answered with those that are here
+    __getattr__ = mg.answers.module_getattr(__name__)

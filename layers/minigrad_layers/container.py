@@ -29,6 +29,11 @@ class Sequential(mg.Module):
         named = modules[0] if len(modules) == 1 and isinstance(modules[0], dict) else dict(enumerate(modules))
         self._names = tuple(map(str, named))
         for name, module in zip(self._names, named.values(), strict=True):
+            if isinstance(module, (list, tuple)):
+                raise mg.errors.ArgumentTypeError(
+                    f"Sequential: {name} is a {type(module).__name__}; the modules are arguments of their own: "
+                    "write Sequential(*modules)"
+                )
             if not isinstance(module, mg.Module):
                 raise TypeError(
                     f"Sequential: {name} is a {type(module).__name__}, but every element must be a Module; "

@@ -11,11 +11,11 @@ from minigrad.errors import ArgumentError
 Size = int | tuple[int, int]
 
 
-def _pair(value: Size, name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2:
-        raise ArgumentError(f"{name}: {value!r} must be an integer, or two of them for height and width")
-    return pair
+def _pair(value: Size, name: str, least: int = 1) -> tuple[int, int]:
+    pair = mg.arguments.integers(value, name, "Conv2d", least)
+    if len(pair) not in (1, 2):
+        raise ArgumentError(f"Conv2d: {name}={value!r} must be an integer, or two of them for height and width")
+    return pair[0], pair[-1]
 
 
 @mg.register_layer
@@ -55,7 +55,10 @@ class Conv2d(mg.Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        if min(in_channels, out_channels, groups) < 1 or in_channels % groups or out_channels % groups:
+        in_channels = mg.arguments.integer(in_channels, "in_channels", "Conv2d", 1)
+        out_channels = mg.arguments.integer(out_channels, "out_channels", "Conv2d", 1)
+        groups = mg.arguments.integer(groups, "groups", "Conv2d", 1)
+        if in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"Conv2d: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
             )
@@ -73,7 +76,7 @@ class Conv2d(mg.Module):
 
     def _padding(self, padding: Size | str) -> tuple[int, int]:
         if not isinstance(padding, str):
-            return _pair(padding, "padding")
+            return _pair(padding, "padding", 0)
         reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
         if padding == "valid":
             return 0, 0

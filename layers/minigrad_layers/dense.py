@@ -35,10 +35,8 @@ class Linear(mg.Module):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: str | None = None, dtype: Any = None
     ) -> None:
-        if min(in_features, out_features) < 1:
-            raise mg.errors.ArgumentError(
-                f"Linear: in_features={in_features} and out_features={out_features} must be at least 1"
-            )
+        in_features = mg.arguments.integer(in_features, "in_features", "Linear", 1)
+        out_features = mg.arguments.integer(out_features, "out_features", "Linear", 1)
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features)
         # Drawn as (in, out) and turned: the product below reads it along its rows, and its gradient has this layout.

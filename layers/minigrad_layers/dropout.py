@@ -32,9 +32,9 @@ class Dropout(mg.Module):
     samples = ((0.4,), (5, 6)), ((0.0,), (3,)), ((1.0,), (3,))
 
     def __init__(self, p: float = 0.5) -> None:
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+        if not 0 <= mg.arguments.number(p, "p", "Dropout") <= 1:
             raise mg.errors.ArgumentError(f"Dropout: p={p!r} must be a probability, a number from 0 to 1")
-        self.p = p
+        self.p = p if isinstance(p, (int, float)) else float(p)
         self.generator = mg.random.new_stream()
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:

@@ -4,7 +4,7 @@
 how a call runs; `essential` the primitives the sweep itself needs; `sweep` the chain rule; `composite` named scopes.
 """
 
-from minigrad.core import domains
+from minigrad.core import arguments, domains
 from minigrad.core.arguments import dtype_of, flag, integer, integers, number, sequence, shape_of
 from minigrad.core.composite import composite, scope
 from minigrad.core.construct import tensor
@@ -36,8 +36,8 @@ from minigrad.core.tensor import BOXES, Tensor, box, method, rebind
 
 __all__ = [
     "BOXES", "MODES", "PRIMITIVES", "Aval", "Axis", "Leaf", "Operand", "Primitive", "ShapeLike", "TapeNode", "Tensor",
-    "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite", "domains", "dtype_of",
-    "flag", "full_like", "gradients", "integer", "integers", "method", "no_grad", "normalize_axes", "number",
-    "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence", "shape_of", "spread",
-    "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
+    "arguments", "astype", "backward", "box", "broadcast_to", "broadcast_to_", "cast", "change", "composite",
+    "domains", "dtype_of", "flag", "full_like", "gradients", "integer", "integers", "method", "no_grad",
+    "normalize_axes", "number", "one_axis", "primitive", "rebind", "reshape", "reshape_", "scope", "sequence",
+    "shape_of", "spread", "stop_gradient", "sum", "sum_", "sweep", "tensor", "to", "with_ones",
 ]  # fmt: skip

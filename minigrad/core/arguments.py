@@ -15,6 +15,8 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, MinigradError, UnknownArrayError
 
+__all__ = ["dtype_of", "integer", "integers", "number", "sequence", "shape_of"]
+
 
 def shape_of(x: Any, op: str, name: str = "x") -> tuple[int, ...]:
     """The shape of an array argument of `op`; UnknownArrayError for what has none, a list for instance."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.answers import Answering
 from minigrad.backend import backend_of
 from minigrad.core import flag, integer
 from minigrad.data.arrays import bare, is_array, of_lists
@@ -26,7 +27,7 @@ Batch = tuple[Any, ...]
 Transform = Callable[..., Any]
 
 
-class DataLoader:
+class DataLoader(metaclass=Answering):
     """Batches of a data set: each a tuple of arrays, such as (inputs, targets), that begin with the same axis.
 
     Iterating gives one epoch; the next iteration gives the next epoch, in another order. `batches(epoch)` gives any.

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from minigrad.answers import answer_attributes
+from minigrad.elsewhere import GRAPH
 from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameError
 from minigrad.graph import data
 from minigrad.graph.derivation import Derivation, derive_node, derive_scope
@@ -278,3 +280,6 @@ class Graph:
 
 def _brief(value: Any) -> str:
     return f"a tensor of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+
+
+answer_attributes(Graph, "a Graph", GRAPH)

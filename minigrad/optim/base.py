@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.answers import Answering
 from minigrad.backend import backend_of, transfer
 from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
 from minigrad.core.state import own_state
@@ -27,7 +28,7 @@ BLOCK = 1 << 18
 cache gives back (32 Ki: 1.2 times the time)."""
 
 
-class Optimizer:
+class Optimizer(metaclass=Answering):
     """The base of all optimisers. A subclass defines `slots`, `scalars` and `update`.
 
     Args:

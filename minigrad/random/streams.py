@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.answers import Answering
 from minigrad.backend import get_backend
 from minigrad.core import MODES, Tensor, box
 from minigrad.errors import ArgumentError
@@ -21,7 +22,7 @@ def _word(value: int, name: str) -> int:
     return int(value)
 
 
-class Generator:
+class Generator(metaclass=Answering):
     """One stream of random numbers: two integers that name it and the number of its next call.
 
     Args:

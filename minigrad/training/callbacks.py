@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minigrad import saving
+<<<<<<< HEAD
 from minigrad.core import integer, number
+=======
+from minigrad.answers import Answering
+>>>>>>> 290e30c (Layers, optimisers, loaders and callbacks answer wrong arguments in their own name; modules, graphs and minigrad_layers answer names of other libraries; arguments' checks are public for layers)
 from minigrad.errors import ArgumentError, CheckpointError
 from minigrad.saving import atomic
 
@@ -23,7 +27,7 @@ __all__ = ["Callback", "Checkpoint", "EarlyStopping", "HistoryFile"]
 Mode = Literal["auto", "min", "max"]
 
 
-class Callback:
+class Callback(metaclass=Answering):
     """Subclass it and define what you need; `self.run` holds the model, the optimiser, the history and the position.
 
     `self.run.stop = True` ends the training after the epoch. Epochs are counted from 1, batches from 0.

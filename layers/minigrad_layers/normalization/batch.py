@@ -29,6 +29,7 @@ class _BatchNorm(mg.Module):
         decay: float | None = None,
         correction: int = 1,
     ) -> None:
+        num_features = mg.arguments.integer(num_features, "num_features", type(self).__name__, 1)
         if decay is not None:
             if momentum != 0.1:
                 raise ArgumentError(

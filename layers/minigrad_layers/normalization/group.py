@@ -41,7 +41,9 @@ class GroupNorm(mg.Module):
         *,
         bias: bool = True,
     ) -> None:
-        if num_groups < 1 or num_channels % num_groups:
+        num_groups = mg.arguments.integer(num_groups, "num_groups", "GroupNorm", 1)
+        num_channels = mg.arguments.integer(num_channels, "num_channels", "GroupNorm", 1)
+        if num_channels % num_groups:
             raise ArgumentError(f"num_groups: {num_groups} must divide num_channels={num_channels}")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, positive(eps), affine
         self.weight: mg.Parameter | None = None

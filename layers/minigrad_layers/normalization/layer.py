@@ -38,7 +38,7 @@ class LayerNorm(mg.Module):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = mg.arguments.integers(normalized_shape, "normalized_shape", "LayerNorm", 1)
         if not self.normalized_shape:
             raise ArgumentError("normalized_shape: () names no axis; give the sizes of the last axes of the input")
         self.eps, self.elementwise_affine = positive(eps), elementwise_affine

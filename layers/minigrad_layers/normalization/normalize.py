@@ -77,6 +77,6 @@ def affine_parameters(shape: tuple[int, ...], dtype: Any, device: str | None) ->
 
 
 def positive(eps: float) -> float:
-    if not eps > 0:
+    if not mg.arguments.number(eps, "eps", "") > 0:
         raise ArgumentError(f"eps: {eps!r} must be above 0, or a constant input would divide by zero; 1e-5 is usual")
     return eps
