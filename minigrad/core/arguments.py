@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, MinigradError, UnknownArrayError
 
-__all__ = ["dtype_of", "integer", "integers", "number", "sequence", "shape_of"]
+__all__ = ["dtype_of", "flag", "integer", "integers", "number", "sequence", "shape_of"]
 
 
 def shape_of(x: Any, op: str, name: str = "x") -> tuple[int, ...]:

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minigrad import saving
-<<<<<<< HEAD
-from minigrad.core import integer, number
-=======
 from minigrad.answers import Answering
->>>>>>> 290e30c (Layers, optimisers, loaders and callbacks answer wrong arguments in their own name; modules, graphs and minigrad_layers answer names of other libraries; arguments' checks are public for layers)
+from minigrad.core import integer, number
 from minigrad.errors import ArgumentError, CheckpointError
 from minigrad.saving import atomic
 
