@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.answers import raise_wrong_call
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, MinigradError, UnknownArrayError
 
 __all__ = ["dtype_of", "flag", "integer", "integers", "number", "sequence", "shape_of"]
@@ -88,10 +89,14 @@ def sequence(value: Any, name: str, op: str) -> tuple[Any, ...]:
 
 
 def blame(error: Exception, op: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raise UnknownArrayError for the argument of `func`, annotated as an Operand, that is the cause of `error`.
+    """Raise what teaches in place of `error`, an AttributeError or TypeError of the call `func(*args, **kwargs)`.
 
-    What a composition gives as its own inputs should not be named as an input of the primitive that stumbled over it.
+    For arguments that do not fit its signature; for one that is no array, where it was asked for an attribute or is
+    annotated as an Operand. What a composition gives as its own inputs should not be named as an input of the primitive
+    that stumbled over it.
     """
+    if isinstance(error, TypeError):
+        raise_wrong_call(error, op, func, args, kwargs)
     if isinstance(error, MinigradError) and not isinstance(error, UnknownArrayError):
         return
     numbers = () if isinstance(error, AttributeError) else (bool, int, float, np.generic)
@@ -99,6 +104,9 @@ def blame(error: Exception, op: str, func: Callable[..., Any], args: tuple[Any, 
         bound = inspect.signature(func).bind(*args, **kwargs).arguments
     except TypeError:
         return
+    for name, value in bound.items():
+        if isinstance(error, AttributeError) and value is error.obj and not hasattr(value, "shape"):
+            raise unknown(value, op, name) from None
     for name, kind in func.__annotations__.items():
         value = bound.get(name, 0.0)
         wanted = kind == "Operand" or (kind == "Operand | None" and value is not None)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from minigrad.answers import raise_wrong_call
 from minigrad.core.arguments import blame
 from minigrad.core.modes import MODES, Watcher
 
@@ -59,8 +58,6 @@ def composite(func: Callable[P, R]) -> Callable[P, R]:
             with scope("composite", name, func, (args, kwargs)):
                 return func(*args, **kwargs)
         except (AttributeError, TypeError) as error:
-            if isinstance(error, TypeError):
-                raise_wrong_call(error, name, func, args, kwargs)
             blame(error, name, func, args, kwargs)
             raise
 

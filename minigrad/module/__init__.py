@@ -1,5 +1,7 @@
 """Modules: functions with parameters, and the catalogue of the layers that are installed."""
 
+from minigrad.answers import answer_attributes
+from minigrad.elsewhere import MODULE
 from minigrad.module.base import Module
 from minigrad.module.catalogue import LayerInfo, layer, layers, register_layer
 from minigrad.module.samples import Sample
@@ -10,3 +12,5 @@ from minigrad.module.tensors import Buffer, Parameter
 __all__ = [
     "Buffer", "LayerInfo", "Module", "Parameter", "Sample", "layer", "layers", "register_layer", "stand_in", "summary",
 ]  # fmt: skip
+
+answer_attributes(Module, "a Module", MODULE)

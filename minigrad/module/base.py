@@ -7,19 +7,17 @@ Nothing here knows any particular layer.
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from minigrad.answers import Answering, answer_attributes, raise_wrong_call
+from minigrad.answers import Answering
 from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
-from minigrad.core.arguments import unknown
+from minigrad.core.arguments import blame
 from minigrad.core.state import own_state
-from minigrad.elsewhere import MODULE
 from minigrad.errors import CheckpointError, DeclarationError, DtypeError, RandomWarning
 from minigrad.module.samples import Sample
 from minigrad.module.tensors import Buffer, Parameter
@@ -83,12 +81,8 @@ class Module(metaclass=Answering):
             with scope("layer", type(self).__name__, self, (args, kwargs)):
                 return self.forward(*args, **kwargs)
         except Exception as error:
-            if isinstance(error, AttributeError) and any(error.obj is a for a in args):
-                names = [*inspect.signature(self.forward).parameters, *["input"] * len(args)]
-                at = next(k for k, a in enumerate(args) if a is error.obj)
-                raise unknown(error.obj, type(self).__name__, names[at]) from None
-            if isinstance(error, TypeError):
-                raise_wrong_call(error, type(self).__name__, self.forward, args, kwargs)
+            if isinstance(error, (AttributeError, TypeError)):
+                blame(error, type(self).__name__, self.forward, args, kwargs)
             error.add_note(f"in the layer {repr(self).partition(chr(10))[0]}")
             raise
 
@@ -403,6 +397,3 @@ def found_at(module: Module, path: str) -> Any:
             if rest == name or rest.startswith(f"{name}."):  # a key may have dots of its own: several can fit
                 open_.append((inner, rest[len(name) + 1 :]))
     return None
-
-
-answer_attributes(Module, "a Module", MODULE)
