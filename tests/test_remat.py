@@ -11,7 +11,7 @@ import pytest
 from memory import traced
 
 import minigrad as mg
-from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
+from minigrad_layers import BatchNorm1d, Dropout, LayerNorm, Linear, ReLU, Sequential
 
 
 def block(x: Any) -> Any:
@@ -128,6 +128,7 @@ def test_a_change_of_what_it_reads_is_an_error_where_the_result_does_not_show_it
         y.backward()
 
 
+W, EQUAL = (mg.tensor([[0.5, 1.5], [2.5, 3.5]], requires_grad=True) for _ in range(2))
 DEPARTURES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = {
     "another operation": (mg.sin, mg.cos, "'cos' ran in the place of 'sin'"),
     "other parameters": (
@@ -144,6 +145,15 @@ DEPARTURES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = 
         lambda x: x + mg.ones((1, 2)).to(x.device),
         "worked on something else",
     ),
+    "no_grad": (mg.sin, mg.no_grad()(lambda x: mg.sin(x)), "'sin' was recorded and is not recorded now"),
+    "recording": (
+        lambda x: mg.no_grad()(mg.sin)(x) + x,
+        lambda x: mg.sin(x) + x,
+        "'sin' was not recorded and is recorded now",
+    ),
+    "detached": (lambda x: mg.sin(W) * x, lambda x: mg.sin(W.detach()) * x, "'sin' worked on something else"),
+    "tracked": (lambda x: mg.sin(W.detach()) * x, lambda x: mg.sin(W) * x, "'sin' worked on something else"),
+    "an equal parameter": (lambda x: W * x, lambda x: EQUAL * x, "'multiply' worked on something else"),
     "another place": (lambda x: x * mg.sin(x), lambda x: mg.sin(x) * x, "worked on something else|in the place of"),
 }
 
@@ -285,3 +295,31 @@ def test_it_keeps_inputs_only() -> None:
 def test_it_must_return_tensors() -> None:
     with pytest.raises(TypeError, match="must return a Tensor"):
         mg.remat(lambda x: 3.0)(mg.ones(2))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_norms_in_a_loop_are_not_taken_for_each_other(late: bool) -> None:
+    """A closure over the loop's variable finds the last norm in every second run; fresh norms have equal parameters."""
+    norms = [LayerNorm(3).astype("float64") for _ in range(3)]
+    h = mg.tensor(np.random.default_rng(0).standard_normal((4, 3)))
+    for n in norms:
+        h = mg.remat((lambda h: mg.tanh(n(h))) if late else (lambda h, n=n: mg.tanh(n(h))))(h)
+    if late:
+        with pytest.raises(mg.errors.GraphError, match="worked on something else"):
+            h.sum().backward()
+    else:
+        h.sum().backward()
+        assert all(n.weight.grad is not None for n in norms)
+
+
+def test_what_is_made_inside_is_tracked_in_its_own_run() -> None:
+    """Leaves, transforms and rematerialised parts of a run have other nodes in each."""
+
+    def f(x: Any) -> Any:
+        own = mg.tensor([1.0, 2.0], requires_grad=True)
+        slope = mg.grad(lambda t: (t**3 * own).sum())(x)
+        return mg.remat(mg.exp)(x) * own + slope + mg.jvp(mg.sin, [x], [x])[1]
+
+    x = mg.tensor([0.3, 0.4], requires_grad=True)
+    (want,), (got,) = mg.gradients(f(x).sum(), [x]), mg.gradients(mg.remat(f)(x).sum(), [x])
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-14)

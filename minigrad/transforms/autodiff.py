@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypeAlias
 
-from minigrad.core import MODES, Tensor, full_like, gradients, integers
+from minigrad.core import MODES, Tensor, change, full_like, gradients, integers
 from minigrad.core.gradients import zeros_as
 from minigrad.errors import ArgumentTypeError
 from minigrad.ops.joining import put_part, stack
@@ -133,16 +133,16 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     """
     _function(f, "jvp")
     run = Evaluation(f, primals, {}, range(len(primals)), tangents=tangents)
-    dummies = [zeros_as(y) if y._node is not None else None for y in run.ys]
-    for dummy in dummies:
-        if dummy is not None:
-            dummy.requires_grad = True
-    total = _inner(run.pull(dummies, graph=True), run.directions)
     connected = run.connected or (MODES.get().recording and any(t.requires_grad for t in run.directions))
+    dummies = [zeros_as(y) if y._node is not None else None for y in run.ys]
     wanted = [d for d in dummies if d is not None]
     found: Sequence[Tensor | None] = [None] * len(wanted)
-    if total is not None and total.requires_grad:
-        found = gradients(total, wanted, create_graph=connected, allow_unused=True)
+    with change(recording=True):  # what is differentiated once more, whatever is recorded around this call
+        for dummy in wanted:
+            dummy.requires_grad = True
+        total = _inner(run.pull(dummies, graph=True), run.directions)
+        if total is not None and total.requires_grad:
+            found = gradients(total, wanted, create_graph=connected, allow_unused=True)
     slopes = iter(found)
     dys = [None if d is None else next(slopes) for d in dummies]
     following = iter([zeros_as(y) if dy is None else dy for y, dy in zip(run.ys, dys, strict=True)])

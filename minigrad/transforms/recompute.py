@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from weakref import ref
 
@@ -61,16 +62,16 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         mode = MODES.get()
         if not mode.recording:
             return f(*args, **kwargs)
-        start, replay, witness, stood = next_id(), Replay(mode.replay), Witness(), _standing()
+        replay, witness, stood = Replay(mode.replay), Witness(), _standing()
         kept = mapped(args, _as_now), {k: mapped(v, _as_now) for k, v in kwargs.items()}
         with change(replay=replay, watchers=(*mode.watchers, witness)):
             out: Any = f(*args, **kwargs)
         outs = _tensors(out, f)
-        outside = _outside([t._node for t in outs if t._node is not None], start)
+        outside = _outside([t._node for t in outs if t._node is not None], witness.start)
         if not outside:
             return out  # type: ignore[no-any-return]
         one = isinstance(out, Tensor)
-        saved = (f, *kept, replay, witness.seen, stood, {"device": mode.device, "nested": mode.nested})
+        saved = (f, *kept, replay, (witness.seen, witness.start), stood, {"device": mode.device, "nested": mode.nested})
         shapes, dtypes = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
         if one:
             node = TapeNode(ONE, tuple(outside), shapes[0], dtypes[0], saved)
@@ -127,6 +128,14 @@ def _outside(roots: list[TapeNode], start: int) -> list[TapeNode]:
     return sorted(found, key=lambda n: n.id)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taken:
+    """What an operation took from outside of the run: an array, and the id of its place in the graph."""
+
+    array: Any
+    node: int | None  # None: it is not tracked
+
+
 class Witness(Watcher):
     """Watches a run: every operation, with its parameters and what it worked on, in order.
 
@@ -134,10 +143,12 @@ class Witness(Watcher):
     is frozen), a copy of any other array, a number. Given what another run saw, it says where this one departs from it.
     """
 
-    def __init__(self, before: list[Any] | None = None) -> None:
+    def __init__(self, before: tuple[list[Any], int] | None = None) -> None:
         self.seen: list[Any] = []
+        self.start = next_id()  # nodes from here on are of this run
         self.departs = ""
-        self._before, self._flags = before, list[Any]()
+        self._before, self._started = before or (None, 0)  # what the other run saw, and where it began
+        self._flags: list[Any] = []
         self._made: dict[
             int, tuple[Any, tuple[int, int]]
         ] = {}  # by id of the box, which may be taken again: hence the reference
@@ -146,7 +157,8 @@ class Witness(Watcher):
     def forward(self, op: Any, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
         if not self.departs:
             given = args[:1] if op.name == "random_bits" else args  # their counter is of the replay's making
-            entry = op, params, [self._source(a) for a in given]
+            tracked = (out if type(out) is Tensor else out[0])._node is not None
+            entry = op, params, [self._source(a) for a in given], tracked
             if self._before is None:
                 self.seen.append(entry)
             else:
@@ -161,29 +173,37 @@ class Witness(Watcher):
     def _source(self, value: Any) -> Any:
         if type(value) in BOXES:
             known = self._made.get(id(value))
-            return known[1] if known is not None and known[0]() is value else value._data
+            if known is not None and known[0]() is value:
+                return known[1]
+            return _Taken(value._data, None if value._node is None else value._node.id)
         if type(value) in BACKENDS and not isinstance(value, np.generic) and self._before is None:
             return freeze(backend_of(value).copy(value))
         return value
 
     def _compare(self, entry: Any) -> None:
         assert self._before is not None
-        at, (op, params, sources) = len(self.seen), entry
+        at, (op, params, sources, tracked) = len(self.seen), entry
         self.seen.append(None)
         if at >= len(self._before):
             self.departs = f"there is one more {op.name!r}"
             return
-        op_, params_, sources_ = self._before[at]
+        op_, params_, sources_, tracked_ = self._before[at]
         if op is not op_:
             self.departs = f"{op.name!r} ran in the place of {op_.name!r}"
         elif params != params_ and repr(params) != repr(params_):  # NaN is not equal to itself
             self.departs = f"{op.name!r} had the parameters {params} in the place of {params_}"
         elif len(sources) != len(sources_) or not all(map(self._same, sources, sources_)):
             self.departs = f"{op.name!r} worked on something else"
+        elif tracked != tracked_:
+            was, now = ("recorded", "not recorded") if tracked_ else ("not recorded", "recorded")
+            self.departs = f"{op.name!r} was {was} and is {now} now (no_grad? detach?)"
 
     def _same(self, a: Any, b: Any) -> bool:
         if a is b:
             return True
+        if type(a) is type(b) is _Taken:
+            made = None not in (a.node, b.node) and a.node >= self.start and b.node >= self._started
+            return (a.node == b.node or made) and self._same(a.array, b.array)
         if type(a) is not type(b) or isinstance(a, (tuple, int, float, np.generic)) or a is None:
             return type(a) is type(b) and bool(a == b or (a != a and b != b))
         if a.shape != b.shape or a.dtype != b.dtype:
@@ -206,7 +226,7 @@ class Witness(Watcher):
 
 
 def _again(
-    f: Any, args: Any, kwargs: Any, replay: Replay, before: list[Any], stood: list[Stand], modes: dict[str, Any]
+    f: Any, args: Any, kwargs: Any, replay: Replay, before: tuple[list[Any], int], stood: list[Stand], modes: dict[str, Any]
 ) -> list[Tensor]:
     """The results of the second run, whose graph they hold. What it updates is let go with it."""
     witness = Witness(before)
