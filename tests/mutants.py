@@ -66,7 +66,8 @@ def tree_of(function: Any) -> Tree:
 
 def _stands_at(tree: Tree, code: CodeType) -> bool:
     if isinstance(tree, ast.FunctionDef):
-        return tree.name == code.co_name and tree.lineno <= code.co_firstlineno <= tree.body[0].lineno
+        first = min([tree.lineno, *(d.lineno for d in tree.decorator_list)])
+        return tree.name == code.co_name and first <= code.co_firstlineno <= tree.body[0].lineno
     first, last = (tree.body.lineno, tree.body.col_offset), (tree.body.end_lineno, tree.body.end_col_offset)
     spans = [((a, c), (b, d)) for a, b, c, d in code.co_positions() if d]  # those without a column stand for the start
     return tree.lineno == code.co_firstlineno and all(first <= a and b <= last for a, b in spans)
@@ -74,6 +75,8 @@ def _stands_at(tree: Tree, code: CodeType) -> bool:
 
 def compiled(tree: Tree, like: Any, space: dict[str, Any]) -> Any:
     """The function of a tree, with the defaults of `like` and the globals `space`."""
+    if isinstance(tree, ast.FunctionDef):
+        tree.decorator_list = []  # `written_as`, which says how the formula reads
     whole = ast.Module([ast.Expr(tree) if isinstance(tree, ast.Lambda) else tree], [])
     outer = compile(ast.fix_missing_locations(whole), inspect.getfile(like), "exec")
     (code,) = (c for c in outer.co_consts if isinstance(c, CodeType))
@@ -98,6 +101,7 @@ def helpers(function: Any) -> dict[str, Any]:
         f = waiting.pop()
         for name in (name for code in parts(f.__code__) for name in code.co_names):
             g = f.__globals__.get(name)
+            g = g.__wrapped__ if hasattr(g, "short") else g  # how its formula reads
             plain = isinstance(g, FunctionType) and g.__module__.startswith("minigrad.") and g is not function
             if plain and not hasattr(g, "primitive") and getattr(mg, name, None) is not g and name not in found:
                 found[name] = g

@@ -30,11 +30,16 @@ def helpers(rule: FunctionType) -> set[FunctionType]:
         f = new.pop()
         named = [f.__globals__.get(n) for code in parts(f.__code__) for n in code.co_names if n.startswith("_")]
         enclosed = [cell.cell_contents for cell in f.__closure__ or ()]
-        for g in (*named, *enclosed):
+        for g in map(unwrapped, (*named, *enclosed)):
             if isinstance(g, FunctionType) and g.__module__ == f.__module__ and g not in found:
                 found.add(g)
                 new.append(g)
     return found
+
+
+def unwrapped(g: Any) -> Any:
+    """A helper without what says how its formula is written (`notation.written_as`)."""
+    return g.__wrapped__ if hasattr(g, "short") else g
 
 
 def place(code: CodeType, offset: int) -> Place | None:

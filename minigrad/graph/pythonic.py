@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import ops
 from minigrad.errors import GraphError
 from minigrad.notation import Expr
-from minigrad.notation.expr import bottom_up
+from minigrad.notation.expr import bottom_up, operands
 from minigrad.notation.layouts import Atom
 from minigrad.notation.names import spell_index
 
@@ -34,11 +35,8 @@ OPERATORS: dict[Any, str] = {
     operator.eq: "equal", operator.ne: "not_equal",
 }  # fmt: skip
 FUNCTIONS = frozenset(
-    "abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh equal erf exp exp2 expm1 floor floor_divide greater "
-    "greater_equal hypot isfinite isinf isnan keep less less_equal log log10 log1p log2 logaddexp logical_and "
-    "logical_not logical_or logical_xor maximum minimum not_equal remainder rsqrt sigmoid sign sin sinh softplus sqrt "
-    "square tan tanh trunc where".split()
-)  # primitives that are functions of minigrad as they are; tests/test_derivation.py compares
+    name for name, value in vars(ops).items() if getattr(getattr(value, "primitive", None), "name", "") == name
+)  # primitives that are functions of minigrad as they are
 
 Params = Mapping[str, Any]
 SPELLINGS: dict[str, Callable[[str, Params], str]] = {  # what takes one array
@@ -64,10 +62,13 @@ def code(root: Expr, called: Mapping[str, str], temporary: Callable[[], str]) ->
     Raises:
         GraphError: a part that no primitive computes.
     """
-    uses = Counter(a for expr in bottom_up(root) for a in expr.args if isinstance(a, Expr))
+    uses = Counter(a for expr in bottom_up(root, exact=True) for a in operands(expr, exact=True) if isinstance(a, Expr))
     lines: list[str] = []
     done: dict[Expr, tuple[str, int]] = {}
-    for expr in bottom_up(root):
+    for expr in bottom_up(root, exact=True):
+        if expr.exact is not None:
+            done[expr] = done[expr.exact]
+            continue
         if isinstance(expr.show, Atom):
             value = expr.show.value
             done[expr] = (called[expr.show.spelling.text], ATOM) if value is None else _operand(value)

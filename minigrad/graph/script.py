@@ -75,7 +75,7 @@ class Script:
     def _need(self, formula: Expr, through: Node) -> None:
         """Note the values and cotangents in a rule of the operation `through`."""
         near = {self._names(n): n for n in (through, *(self.nodes[i] for i in through.inputs if i is not None))}
-        for leaf in bottom_up(formula):
+        for leaf in bottom_up(formula, exact=True):
             if isinstance(leaf.show, Atom) and leaf.show.value is None:
                 text = leaf.show.spelling.text
                 if text.startswith("∂"):

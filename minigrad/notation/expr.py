@@ -6,6 +6,7 @@ from the code. An Expr is never changed after it is made, has no value, and is c
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import operator
@@ -24,13 +25,14 @@ class Expr:
 
     `apply(*args, **params)` computes it on arrays; `shape` and `dtype` are None where they are not known.
     Operators give formulas (with 1·x, x + 0 and --x written as x), comparisons too, so `a == b` is a formula.
+    Where `exact` is not None, that formula is what is computed, and this one how it is written (`written_as`).
 
     >>> g, y = symbol("g"), symbol("y")
     >>> str(g * (1 - y * y))
     'g·(1 - y·y)'
     """
 
-    __slots__ = ("apply", "args", "dtype", "params", "shape", "show")
+    __slots__ = ("apply", "args", "dtype", "exact", "params", "shape", "show")
     __array_ufunc__ = None  # ndarray <op> Expr defers to the reflected operator here
     __iter__ = None
     __contains__ = None
@@ -50,6 +52,7 @@ class Expr:
         self.apply = apply
         self.shape = shape
         self.dtype = dtype
+        self.exact: Expr | None = None
 
     # ---- operators: the same shapes as the primitives of the same name ----
 
@@ -184,7 +187,10 @@ class Expr:
         9.0
         """
         values: dict[Expr, Any] = {}
-        for expr in bottom_up(self):
+        for expr in bottom_up(self, exact=True):
+            if expr.exact is not None:
+                values[expr] = values[expr.exact]
+                continue
             if isinstance(expr.show, Atom):
                 values[expr] = _leaf_value(expr.show, env)
                 continue
@@ -202,6 +208,7 @@ class Expr:
             short = _shortened(e.show, args, e.shape)
             if short is None and any(a is not b for a, b in zip(args, e.args, strict=True)):
                 short = Expr(e.show, args, e.params, e.apply, e.shape, e.dtype)
+                short.exact = e.exact
             done[e] = e if short is None else short
         return done[self]
 
@@ -254,6 +261,39 @@ def cotangent(of: str | None = None, shape: Dims | None = None, dtype: Any = Non
     ml = f'<mover accent="true">{inner.mathml}<mo>¯</mo></mover>'
     leaf = Atom(inner._replace(text="g", latex=rf"\bar{{{inner.latex}}}", mathml=ml))
     return Expr(leaf, shape=None if shape is None else tuple(shape), dtype=dtype)
+
+
+def written_as(short: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate what a rule is made of: on symbols its formula is written as `short`, with the same arguments, gives it.
+
+    What runs on arrays is the function itself, and so is what `evaluate` computes and a derivation's program says: the
+    guards of a special point (a 0, two infinities) are there, and only left out where one reads.
+
+    >>> @written_as(lambda y: y)
+    ... def length(y):
+    ...     return y + (y == 0)
+    >>> f = 1 / length(symbol("y"))
+    >>> str(f), f.evaluate({"y": 0.0})
+    ('1 / y', 1.0)
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            found = function(*args)
+            if Expr not in map(type, args):
+                return found
+            brief = short(*args)
+            if not isinstance(found, Expr) or not isinstance(brief, Expr):
+                return found
+            out = Expr(brief.show, brief.args, brief.params, brief.apply, brief.shape, brief.dtype)
+            out.exact = found
+            return out
+
+        call.short = short  # type: ignore[attr-defined]
+        return call
+
+    return decorate
 
 
 ONE = Expr(shapes.number_shape(1), shape=())
@@ -371,8 +411,13 @@ def _leaf_value(leaf: Atom, env: Mapping[str, Any]) -> Any:
     raise KeyError(f"no value for the symbol {name!r} in env{hint}")
 
 
-def bottom_up(root: Expr) -> list[Expr]:
-    """Every formula under `root`, operands before what uses them, each once."""
+def operands(expr: Expr, *, exact: bool) -> tuple[Any, ...]:
+    """What a formula is written with, or what it is computed from."""
+    return expr.args if expr.exact is None or not exact else (expr.exact,)
+
+
+def bottom_up(root: Expr, *, exact: bool = False) -> list[Expr]:
+    """Every formula under `root`, operands before what uses them, each once; with `exact` those that are computed."""
     order: list[Expr] = []
     seen: set[Expr] = set()
     stack: list[tuple[Expr, bool]] = [(root, False)]
@@ -383,5 +428,5 @@ def bottom_up(root: Expr) -> list[Expr]:
         elif expr not in seen:
             seen.add(expr)
             stack.append((expr, True))
-            stack += [(a, False) for a in expr.args if isinstance(a, Expr) and a not in seen]
+            stack += [(a, False) for a in operands(expr, exact=exact) if isinstance(a, Expr) and a not in seen]
     return order

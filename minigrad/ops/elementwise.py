@@ -16,7 +16,7 @@ from minigrad.core import Operand, Tensor, astype, full_like, integer, method, p
 from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals, some_shape
 from minigrad.core.domains import positive as positives
 from minigrad.errors import DtypeError
-from minigrad.notation import fn
+from minigrad.notation import fn, written_as
 from minigrad.ops.compare import equal, isfinite, isnan, logical_not, logical_or
 
 __all__ = [
@@ -122,7 +122,7 @@ def sqrt(xp: Any, x: Operand) -> Any:
     return xp.sqrt(x)
 
 
-@primitive(lambda g, y: -0.5 * g * (y * y * y), show=fn("rsqrt"), samples=(positives,), c="1 / sqrt({x})")
+@primitive(lambda g, y: -0.5 * g * y * y * y, show=fn("rsqrt"), samples=(positives,), c="1 / sqrt({x})")
 def rsqrt(xp: Any, x: Operand) -> Any:
     """1 / sqrt(x), elementwise; d/dx = -y³ / 2."""
     return 1 / xp.sqrt(x)
@@ -134,9 +134,10 @@ def cbrt(xp: Any, x: Operand) -> Any:
     return xp.cbrt(x)
 
 
+@written_as(lambda y: y)
 def _length(y: Any) -> Any:
     """y, and 1 where y is 0, so that the gradient of a length of 0 is 0 (`where` would take five times as long)."""
-    return y if isinstance(y, notation.Expr) else y + equal(y, 0)
+    return y + equal(y, 0)
 
 
 @primitive(
@@ -243,13 +244,13 @@ def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
 @method("__mod__")
 @primitive(
     lambda g: g,
-    lambda g, a, b: -(g * floor(a / b)),
+    lambda g, a, b: -(g * floor_divide(a, b)),
     show=fn("remainder"),
     samples=(_between_steps, _step),
     c="{a} - floor({a} / {b}) * {b}",
 )
 def remainder(xp: Any, a: Operand, b: Operand) -> Any:
-    """a - floor(a / b) b, elementwise: the operator %; it has the sign of b."""
+    """a - floor_divide(a, b) b, elementwise: the operator %; it has the sign of b."""
     return xp.remainder(a, b)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import notation
 from minigrad.core import Operand, method, primitive
 from minigrad.core.domains import nonzero, positive, reals, unit
-from minigrad.notation import fn
+from minigrad.notation import fn, written_as
 from minigrad.ops.compare import equal, isinf, logical_and
 from minigrad.ops.elementwise import hypot, reflected, sqrt, where
 
@@ -25,19 +25,20 @@ __all__ = [
 # ---- powers
 
 
+@written_as(lambda a, b: power(a, b - 1))
 def _lowered(a: Any, b: Any) -> Any:
     """a^(b-1), and 1 for 0^-1 where b is 0, so that the derivative b a^(b-1) is 0 there."""
     if isinstance(b, (int, float)):
         return power(a, b - 1 if b != 0 else 0.0)
-    both = None if isinstance(b, notation.Expr) else logical_and(equal(a, 0), equal(b, 0))
-    return power(a, b - 1) if isinstance(b, notation.Expr) else power(where(both, 1.0, a), b - 1.0)  # b: unsigned?
+    return power(where(logical_and(equal(a, 0), equal(b, 0)), 1.0, a), b - 1.0)  # b may be unsigned
 
 
+@written_as(lambda a, b: log(a))
 def _log_base(a: Any, b: Any) -> Any:
     """ln a, and 0 where a is 0 and b is not negative: d/db a^b = y ln a is 0 there, where ln has a pole."""
     if isinstance(a, (int, float)):  # a number stays one: `log` would make it a tensor, which no rule may return
         return math.log(a) if a > 0 else where(b >= 0, 0.0, -math.inf) if a == 0 else math.nan
-    return log(a if isinstance(a, notation.Expr) else where(logical_and(equal(a, 0), b >= 0), 1.0, a))
+    return log(where(logical_and(equal(a, 0), b >= 0), 1.0, a))
 
 
 @method("__pow__")
@@ -104,10 +105,11 @@ def log10(xp: Any, x: Operand) -> Any:
     return xp.log10(x)
 
 
+@written_as(lambda a, b, y: a - b)
 def _apart(a: Any, b: Any, y: Any) -> Any:
     """a - b, and 0 where both are the same infinity, which then share the gradient evenly."""
-    same = None if isinstance(y, notation.Expr) else logical_and(equal(a, b), isinf(y))
-    return a - b if isinstance(y, notation.Expr) else where(same, 0.0, a) - where(same, 0.0, b)
+    same = logical_and(equal(a, b), isinf(y))
+    return where(same, 0.0, a) - where(same, 0.0, b)
 
 
 @primitive(
@@ -161,10 +163,11 @@ def atan(xp: Any, x: Operand) -> Any:
     return xp.arctan(x)
 
 
+@written_as(lambda a, b: hypot(a, b))
 def _radius(a: Any, b: Any) -> Any:
     """The distance of (b, a) from the origin, and 1 there, so that the derivatives of the angle are 0 there."""
     r: Any = hypot(a, b)
-    return r if isinstance(r, notation.Expr) else r + equal(r, 0)
+    return r + equal(r, 0)
 
 
 @primitive(
