@@ -134,7 +134,8 @@ def huber(prediction: Operand, target: Operand, *, delta: float = 1.0, reduction
 def binary_cross_entropy(prediction: Operand, target: Operand, *, reduction: Reduction = "mean") -> Tensor:
     """-(t ln p + (1 - t) ln(1 - p)) for probabilities p; a logarithm is held at -100, as in PyTorch, for p = 0 and 1.
 
-    Where the model gives logits, `binary_cross_entropy_with_logits` is the exact and stable form.
+    Where p is below 0 or above 1 it is no probability, and the loss is NaN, on every backend. Where the model gives
+    logits, `binary_cross_entropy_with_logits` is the exact and stable form.
 
     Example:
         >>> import minigrad as mg
@@ -142,14 +143,9 @@ def binary_cross_entropy(prediction: Operand, target: Operand, *, reduction: Red
         tensor(0.34657359)
     """
     p, t = _alike(prediction, target, "binary_cross_entropy")
-    if _readable(p) and not 0 <= float(p._data.min()) <= float(p._data.max()) <= 1:
-        raise ArgumentError(
-            f"binary_cross_entropy: predictions from {p._data.min()} to {p._data.max()} are no probabilities; "
-            "apply mg.sigmoid, or pass logits to binary_cross_entropy_with_logits"
-        )
 
     def held(q: Tensor) -> Tensor:
-        zero = q <= 0  # masked before the logarithm, so that no 0 times inf arises in the backward pass
+        zero = equal(q, 0)  # masked before the logarithm, so that no 0 times inf arises in the backward pass
         return where(zero, -100.0, maximum(log(where(zero, 1.0, q)), -100.0))
 
     return _reduce(-(t * held(p) + (1.0 - t) * held(1.0 - p)), reduction)

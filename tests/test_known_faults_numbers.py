@@ -213,3 +213,74 @@ def test_f19_what_is_dropped_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     check()
     monkeypatch.setattr(mg, "keep", lambda x, mask: x * mg.astype(mask, x.dtype))
     found_by(check)
+
+
+# ---- F33: a remainder whose derivative uses another quotient than its value
+
+
+def test_f33_the_derivative_of_a_remainder_uses_the_quotient_of_its_value() -> None:
+    a = np.array([1.0, 1.0, -1.0, 0.3, 6.0, 1e16, 5.0, -5.0])
+    b = np.array([0.1, 0.2, 0.1, 0.1, 0.2, 3.0, -0.1, 0.7])
+
+    def check() -> None:
+        assert mg.grad(mg.remainder, 1)(1.0, 0.1).item() == -9
+        assert mg.grad(lambda b: mg.divmod(1.0, b)[1])(0.1).item() == -9
+        x, y = mg.tensor(a, requires_grad=True), mg.tensor(b, requires_grad=True)
+        (x % y).sum().backward()
+        assert x.grad.tolist() == [1.0] * len(a)
+        assert y.grad.tolist() == (-mg.floor_divide(mg.tensor(a), b)).tolist()
+
+    check()
+    with with_rule(OPS["remainder"], 1, lambda g, a, b: -(g * mg.floor(mg.tensor(a / b)).data)):
+        found_by(check)
+
+
+# ---- an inf on the way to a finite derivative
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_constant_channel_with_a_tiny_eps_has_a_finite_gradient(dtype: str) -> None:
+    def check() -> None:
+        for eps in (1e-26, 1e-30, 1e-37):
+            layer = minigrad_layers.BatchNorm1d(2, eps=eps, dtype=dtype)
+            x = mg.full((5, 2), 3.0, dtype=dtype, requires_grad=True)
+            y = layer(x)
+            y.backward(mg.tensor(np.arange(10.0).reshape(5, 2), dtype=dtype))
+            assert y.tolist() == [[0.0, 0.0]] * 5
+            assert np.isfinite(x.grad.numpy()).all()
+
+    check()
+    with with_rule(OPS["rsqrt"], 0, lambda g, y: -0.5 * g * (y * y * y)):
+        found_by(check) if dtype == "float32" else check()
+
+
+# ---- matrix functions, and what is computed of nothing
+
+
+def test_a_trace_is_of_the_last_two_axes_whichever_way_it_is_asked_for() -> None:
+    x = mg.tensor(np.arange(24.0).reshape(2, 3, 4))
+    expected = np.trace(x.numpy(), axis1=-2, axis2=-1)
+    assert np.array_equal(mg.linalg.trace(x).numpy(), expected)
+    assert np.array_equal(x.trace().numpy(), expected)
+    assert np.array_equal(x.trace(1, 0, 2).numpy(), np.trace(x.numpy(), 1, 0, 2))
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 0), (5, 0), (0, 3), (0,)], ids=str)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_proportions_of_nothing_are_nothing(name: str, shape: tuple[int, ...]) -> None:
+    x = mg.zeros(shape, dtype="float32", requires_grad=True)
+    for axis in range(-len(shape), len(shape)):
+        y = getattr(mg, name)(x, axis)
+        assert (y.shape, y.dtype) == (shape, np.dtype("float32"))
+        y.sum().backward()
+        assert x.grad.shape == shape
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_what_is_no_probability_has_no_cross_entropy(reduction: str) -> None:
+    """The same on every backend, where looking at the values first would cost a copy to the host."""
+    p = mg.tensor([0.5, 1.5, -0.5, 0.0, 1.0], requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        loss = mg.losses.binary_cross_entropy(p, mg.tensor([1.0, 1.0, 0.0, 0.0, 1.0]), reduction=reduction)
+    wrong = np.isnan(loss.numpy())
+    assert np.atleast_1d(wrong).tolist() == ([False, True, True, False, False] if reduction == "none" else [True])

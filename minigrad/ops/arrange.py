@@ -215,6 +215,6 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ten
 
 
 @method("trace")
-def _trace(self: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+def _trace(self: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:
     d = diagonal(self, offset, axis1, axis2)
     return sum_(d, axes=(len(d.shape) - 1,))

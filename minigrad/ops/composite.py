@@ -60,14 +60,16 @@ def softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over `axis`, shifted so that nothing overflows.
 
     Elements that are inf share the whole evenly, with derivative 0; elements that are -inf get 0. Where all elements
-    are -inf the result is NaN: nothing is known of their proportions.
+    are -inf the result is NaN: nothing is known of their proportions. Without elements there is nothing to compute.
 
     Example:
         >>> import minigrad as mg
         >>> mg.softmax(mg.tensor([0.0, 0.0, float("-inf")]))
         tensor([0.5, 0.5, 0. ])
     """
-    axes = nonempty(x, axis, "softmax")
+    axes = normalize_axes(x, axis, "softmax")
+    if 0 in x.shape:
+        return exp(x)
     e = exp(_shifted(widened(x), axes)[0])
     return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
 
@@ -84,7 +86,9 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
         >>> mg.log_softmax(mg.tensor([0.0, 1e4]))
         tensor([-10000.,      0.])
     """
-    axes = nonempty(x, axis, "log_softmax")
+    axes = normalize_axes(x, axis, "log_softmax")
+    if 0 in x.shape:
+        return exp(x)
     shifted, _ = _shifted(widened(x), axes)
     return narrowed(shifted - log(sum_(exp(shifted), axes=axes, keepdims=True)), x)
 
