@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import minigrad_layers
 from minigrad.backend import get_backend
 from minigrad.notation import symbol
 
@@ -69,3 +70,15 @@ def test_remat_in_a_program_without_values() -> None:
     with pytest.raises(mg.errors.GraphError, match="run: the program has 1 inputs, 0 arrays given"):
         program.run()
     assert repr(program.inputs[0]) == "<v0: float32[4, 3], no values>"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "answer"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64"), ("int64", "float64")]
+)
+def test_a_layer_promotes_its_input_as_numpy_does(dtype: str, answer: str) -> None:
+    """docs/decisions/0003-dtypes.md: data of another dtype than the model's."""
+    layer = minigrad_layers.Linear(3, 2)
+    y = layer(mg.ones((4, 3), dtype=dtype))
+    assert y.dtype == answer
+    y.sum().backward()
+    assert {p.grad.dtype for p in layer.parameters()} == {np.dtype("float32")}

@@ -4,7 +4,8 @@
 formula. Knows no array library and nothing else of minigrad.
 """
 
-from minigrad.notation.expr import ONE, ZERO, Expr, cotangent, formula, symbol, written_as
+from minigrad.notation.brief import written_as
+from minigrad.notation.expr import ONE, ZERO, Expr, cotangent, formula, symbol
 from minigrad.notation.layouts import Indexed, Power, Shape
 from minigrad.notation.names import COMPARISON, MATMUL_LEVEL, PRODUCT_LEVEL, SUM
 from minigrad.notation.shapes import (

@@ -6,7 +6,6 @@ from the code. An Expr is never changed after it is made, has no value, and is c
 
 from __future__ import annotations
 
-import functools
 import math
 import numbers
 import operator
@@ -263,39 +262,6 @@ def cotangent(of: str | None = None, shape: Dims | None = None, dtype: Any = Non
     return Expr(leaf, shape=None if shape is None else tuple(shape), dtype=dtype)
 
 
-def written_as(short: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate what a rule is made of: on symbols its formula is written as `short`, with the same arguments, gives it.
-
-    What runs on arrays is the function itself, and so is what `evaluate` computes and a derivation's program says: the
-    guards of a special point (a 0, two infinities) are there, and only left out where one reads.
-
-    >>> @written_as(lambda y: y)
-    ... def length(y):
-    ...     return y + (y == 0)
-    >>> f = 1 / length(symbol("y"))
-    >>> str(f), f.evaluate({"y": 0.0})
-    ('1 / y', 1.0)
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def call(*args: Any) -> Any:
-            found = function(*args)
-            if Expr not in map(type, args):
-                return found
-            brief = short(*args)
-            if not isinstance(found, Expr) or not isinstance(brief, Expr):
-                return found
-            out = Expr(brief.show, brief.args, brief.params, brief.apply, brief.shape, brief.dtype)
-            out.exact = found
-            return out
-
-        call.short = short  # type: ignore[attr-defined]
-        return call
-
-    return decorate
-
-
 ONE = Expr(shapes.number_shape(1), shape=())
 ZERO = Expr(shapes.number_shape(0), shape=())
 
@@ -376,9 +342,7 @@ def _binary(show: Shape, apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Ex
         dtype = b_type
     else:
         dtype = a_type if isinstance(b, numbers.Number) else None
-    if show in _COMPARISONS:
-        dtype = None
-    return formula(show, (a, b), None, apply, shape, dtype)
+    return formula(show, (a, b), None, apply, shape, None if show in _COMPARISONS else dtype)
 
 
 _COMPARISONS = frozenset(
