@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # what _LATER has, for type checkers and editors; tests/test_
     from minigrad.module import Module as Module
     from minigrad.module import Parameter as Parameter
     from minigrad.module import Sample as Sample
+    from minigrad.module import closed_form as closed_form
     from minigrad.module import layer as layer
     from minigrad.module import layers as layers
     from minigrad.module import register_layer as register_layer
@@ -64,7 +65,7 @@ else:  # so that a type checker knows of no other name
         name: f"minigrad.{home}"
         for home, names in {
             "graph": "Graph trace",
-            "module": "Buffer Module Parameter Sample layer layers register_layer stand_in summary",
+            "module": "Buffer Module Parameter Sample closed_form layer layers register_layer stand_in summary",
             "saving": "load load_tensors save",
             "training": "fit",
         }.items()

@@ -15,9 +15,11 @@ import numpy as np
 from minigrad.answers import module_getattr
 from minigrad.backend import transfer
 from minigrad.core import BOXES, Operand, Tensor, astype, box, composite, integer, number, reshape, sum, tensor
+from minigrad.core.domains import below
 from minigrad.errors import ArgumentError, BoundsError, DtypeError, ShapeError
+from minigrad.module import Sample, closed_form
 from minigrad.ops.compare import equal, less, logical_not
-from minigrad.ops.composite import log_softmax, relu
+from minigrad.ops.composite import log_softmax, one_hot, relu, softmax
 from minigrad.ops.creation import arange
 from minigrad.ops.elementwise import abs, keep, maximum, minimum, sqrt, where
 from minigrad.ops.functions import exp, log, log1p
@@ -356,3 +358,9 @@ def cross_entropy(
         out = -sum(probabilities * log_p * w, axis=1)
         return reshape(out, shape) if reduction == "none" else _reduce(out, reduction)
     return _labelled(log_p, t, shape, (weight, ignore_index, label_smoothing, reduction), "cross_entropy")
+
+
+@closed_form(cross_entropy, samples=(Sample(inputs=((4, 3), (below(3), (4,)))),))
+def cross_entropy_backward(g: Tensor, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """softmax(x) less the one-hot labels, over the number of examples; for labels of (n, classes), and means."""
+    return {"prediction": g * (softmax(prediction, axis=1) - one_hot(target, prediction.shape[1])) / len(prediction)}

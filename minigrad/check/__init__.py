@@ -1,13 +1,15 @@
 """Checks: whether gradients are right, at a point, to any order; compared in float64.
 
 `gradients` compares rules with central differences, `adjoint` compares the rules with themselves (no differences, so no
-noise), `primitive` puts a declaration through both by its own samples, `layer` any layer through all that it promises.
-A check returns a `Report` and raises `CheckError` where the two sides differ. Nothing here changes what it checks.
+noise), `primitive` puts a declaration through both by its own samples, `layer` any layer through all that it promises,
+`claim` a backward pass that was derived by hand. A check returns a `Report` and raises `CheckError` where the two sides
+differ. Nothing here changes what it checks.
 """
 
 from typing import TYPE_CHECKING
 
 from minigrad.answers import module_getattr
+from minigrad.check.claims import claim
 from minigrad.check.declared import differentiable, primitive, primitives, sample
 from minigrad.check.differences import adjoint, gradients
 from minigrad.check.layers import layer
@@ -18,6 +20,7 @@ __all__ = [
     "Finding",
     "Report",
     "adjoint",
+    "claim",
     "differentiable",
     "gradients",
     "layer",

@@ -85,11 +85,11 @@ def layer(
         >>> report.what, len(report.failed)
         ('ReLU', 0)
     """
-    cls, found = _declared(target, samples)
+    cls, found = declared(target, samples)
     names = _backends(backends)
     findings: list[Finding] = []
     for sample in found:
-        make = _maker(target, cls, sample)
+        make = maker(target, cls, sample)
         findings += _tried(make, sample, seed, checks(order, names))
     report = Report(cls.__name__, len(findings), float(any(not f.passed for f in findings)), 0.0, tuple(findings))
     if report.failed:
@@ -99,7 +99,8 @@ def layer(
     return report
 
 
-def _declared(target: Any, samples: Sequence[Sample] | None) -> tuple[type[Module], tuple[Sample, ...]]:
+def declared(target: Any, samples: Sequence[Sample] | None) -> tuple[type[Module], tuple[Sample, ...]]:
+    """The class of a layer that is given by class, name or object, and the samples to try it on."""
     cls = REGISTRY[target] if isinstance(target, str) else type(target) if isinstance(target, Module) else target
     if not (isinstance(cls, type) and issubclass(cls, Module)):
         raise ArgumentTypeError(f"layer: {target!r} is no layer; give a Module, its class, or its registered name")
@@ -112,7 +113,8 @@ def _declared(target: Any, samples: Sequence[Sample] | None) -> tuple[type[Modul
     return cls, found
 
 
-def _maker(target: Any, cls: type[Module], sample: Sample) -> Callable[[], Module]:
+def maker(target: Any, cls: type[Module], sample: Sample) -> Callable[[], Module]:
+    """What makes the layer for a sample: a copy of the module that was given, or the class with its arguments."""
     if isinstance(target, Module):
         return lambda: deepcopy(target)
     return lambda: sample.build(cls)
