@@ -112,7 +112,7 @@ FAULTS: dict[str, tuple[Callable[[], type[mg.Module]], str, str]] = {
         layer(forward=lambda self, x: x * self.weight if x.numpy()[0, 0] < 100 else x), "program", "never at values"),
     "its own repr": (layer(__repr__=lambda self: "me"), "repr", "extra_repr"),
     "an address": (layer(extra_repr=lambda self: f"{object()}"), "repr", "address"),
-    "constructor": (layer(__init__=lambda self, n: None), "sample", "missing 1 required"),
+    "constructor": (layer(__init__=lambda self, n: None), "sample", "'n' is missing"),
 }  # fmt: skip
 
 

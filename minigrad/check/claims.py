@@ -18,12 +18,12 @@ import numpy as np
 from minigrad.check.layers import declared, maker
 from minigrad.check.points import pulled
 from minigrad.check.report import CheckError, Report
-from minigrad.check.trial import Array, Trial, as_now, standing
+from minigrad.check.trial import Array, Trial, as_now
 from minigrad.core import Tensor, tensor
 from minigrad.core import gradients as sweep
 from minigrad.errors import ArgumentError, MinigradError
 from minigrad.graph import trace
-from minigrad.module import CLOSED_FORMS, Module, Sample
+from minigrad.module import CLOSED_FORMS, Module, Sample, stand_in
 from minigrad.transforms.structures import mapped
 
 ROUTES = ("mean", "var")
@@ -261,7 +261,8 @@ class _Case:
         layer, trial = self.trial.layer, self.trial
         inputs = mapped(trial.given, lambda a, _: next(following) if a.dtype.kind == "f" else tensor(a))
         try:
-            with as_now(layer), standing(trial.learnt(), list(following)), trace(layer) as graph:
+            state = dict(zip(trial.learnt(), following, strict=True))
+            with as_now(layer), stand_in(layer, state), trace(layer) as graph:
                 (y,) = trial.call(layer, inputs)
             labels = [n for n in ROUTES if any(node.label == n for node in graph.nodes)]
             found = graph.routes(y, xs[self.names.index(name)], through=labels, cotangent=tensor(g))

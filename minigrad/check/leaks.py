@@ -21,10 +21,10 @@ import numpy as np
 
 from minigrad.backend import BACKENDS, backend_of
 from minigrad.check.report import CheckError, Report
-from minigrad.check.trial import Trial, as_now, standing
+from minigrad.check.trial import Trial, as_now
 from minigrad.core import BOXES, MODES, Tensor, change, tensor
 from minigrad.core.modes import Watcher
-from minigrad.module import Buffer, Parameter
+from minigrad.module import Buffer, Parameter, stand_in
 from minigrad.transforms.structures import leaves, mapped
 
 RANDOM = "random_bits"
@@ -112,9 +112,9 @@ def leaks(trial: Trial) -> int:
     """
     inputs, params = list(leaves(trial.given)), trial.learnt()
     other = list(leaves(trial.sample.values(trial.rng)))
-    fresh = [p.numpy() * 1.3 + trial.rng.standard_normal(p.shape) for p in params]
+    fresh = [p.numpy() * 1.3 + trial.rng.standard_normal(p.shape) for p in params.values()]
     runs = []
-    for arrays, weights in ((inputs, [p.numpy() for p in params]), (list(map(_moved, other, inputs)), fresh)):
+    for arrays, weights in ((inputs, [p.numpy() for p in params.values()]), (list(map(_moved, other, inputs)), fresh)):
         watcher, following = _Sources(), iter(arrays)
 
         def made(a: Any, where: str, following: Any = following) -> Tensor:
@@ -122,9 +122,9 @@ def leaks(trial: Trial) -> int:
             return tensor(value, requires_grad=value.dtype.kind == "f")
 
         given = mapped(trial.given, made)
-        tracked = [tensor(w, requires_grad=True) for w in weights]
+        tracked = {name: tensor(w, requires_grad=True) for name, w in zip(params, weights, strict=True)}
         mode = change(watchers=(*MODES.get().watchers, watcher))
-        with as_now(trial.layer), standing(params, tracked), mode:
+        with as_now(trial.layer), stand_in(trial.layer, tracked), mode:
             trial.call(trial.layer, given)
         runs.append(watcher)
     return _compared(type(trial.layer).__name__, *runs)

@@ -18,12 +18,13 @@ import numpy as np
 from minigrad.check.differences import adjoint, gradients
 from minigrad.check.leaks import leaks
 from minigrad.check.points import flat
-from minigrad.check.trial import Trial, as_now, begin, standing
+from minigrad.check.trial import Trial, as_now, begin
 from minigrad.core import Tensor, tensor
 from minigrad.core import gradients as sweep
 from minigrad.core.modes import use_device
 from minigrad.errors import MinigradError
 from minigrad.graph import Graph, program, trace
+from minigrad.module import stand_in
 from minigrad.ops.creation import zeros_like
 from minigrad.ops.shape import swapaxes
 from minigrad.saving import load, save
@@ -236,7 +237,8 @@ def recorded(trial: Trial) -> str:
 
 def _recorded(trial: Trial) -> str:
     layer = trial.copy(device="numpy")
-    params, buffers = [p for p in layer.parameters() if p.requires_grad], list(layer.buffers())
+    params = {name: p for name, p in layer.named_parameters() if p.requires_grad}
+    buffers = dict(layer.named_buffers())
     given = list(leaves(trial.tensors(track=True)))
     with as_now(layer):
         weights = [_weights(y) for y in trial.call(layer, trial.tensors()) if y.dtype.kind == "f"]
@@ -245,12 +247,21 @@ def _recorded(trial: Trial) -> str:
         following = iter(tensors)
         args, keywords = mapped(trial.given, lambda a, _: next(following))
         by = [next(following) for _ in weights]
-        with as_now(layer), standing([*params, *buffers], list(following)):
+        with as_now(layer), stand_in(layer, dict(zip([*params, *buffers], following, strict=True))) as stands:
             ys = list(leaves(layer(*args, **keywords)))
             xs = [t for t in tensors if t.requires_grad]
-            return [*ys, *_pulled([y for y in ys if y.dtype.kind == "f"], xs, by), *(b.detach() for b in buffers)]
+            return [
+                *ys,
+                *_pulled([y for y in ys if y.dtype.kind == "f"], xs, by),
+                *(stands[name].detach() for name in buffers),
+            ]
 
-    inputs = [*given, *weights, *(tensor(p, requires_grad=True) for p in params), *(b.detach() for b in buffers)]
+    inputs = [
+        *given,
+        *weights,
+        *(tensor(p, requires_grad=True) for p in params.values()),
+        *(b.detach() for b in buffers.values()),
+    ]
     real = step(*inputs)
     try:
         record = program(step, *inputs)

@@ -7,7 +7,7 @@ compare with what the rules differentiate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from minigrad.core import MODES, Tensor, change, rebind, tensor
 from minigrad.core.modes import Watcher
 from minigrad.errors import ArgumentError
-from minigrad.module import Module, Parameter, Sample
+from minigrad.module import Module, Parameter, Sample, stand_in
 from minigrad.transforms.structures import leaves, mapped
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,26 +76,27 @@ class Trial:
     def floats(self) -> list[Array]:
         """The floating inputs, then the parameters that are learnt: what `function` takes."""
         inputs = [a for a in leaves(self.given) if a.dtype.kind == "f"]
-        return [*inputs, *(p.numpy() for p in self.learnt())]
+        return [*inputs, *(p.numpy() for p in self.learnt().values())]
 
-    def learnt(self) -> list[Parameter]:
-        """The parameters that require a gradient."""
-        return [p for p in self.layer.parameters() if p.requires_grad]
+    def learnt(self) -> dict[str, Parameter]:
+        """The parameters that require a gradient, by name."""
+        return {name: p for name, p in self.layer.named_parameters() if p.requires_grad}
 
     def names(self) -> list[str]:
         """What `function`'s arguments are called in messages."""
         n = len([a for a in leaves(self.given) if a.dtype.kind == "f"])
-        return [*(f"input {k}" for k in range(n)), *(k for k, p in self.layer.named_parameters() if p.requires_grad)]
+        return [*(f"input {k}" for k in range(n)), *self.learnt()]
 
     def function(self) -> Callable[..., list[Tensor]]:
         """The floating results as a function of `floats()`."""
-        pinned, params = Pinned(), self.learnt()
+        pinned, names = Pinned(), self.learnt()
 
         def f(*xs: Tensor) -> list[Tensor]:
             following = iter(xs)
             inputs = mapped(self.given, lambda a, _: next(following) if a.dtype.kind == "f" else tensor(a))
             mode = change(watchers=(*MODES.get().watchers, pinned.again()))
-            with as_now(self.layer), standing(params, list(following)), mode:
+            state = dict(zip(names, following, strict=True))
+            with as_now(self.layer), stand_in(self.layer, state), mode:
                 out = self.call(self.layer, inputs)
             found = [t for t in out if t.dtype.kind == "f"]
             if not found:
@@ -132,19 +133,6 @@ def as_now(layer: Module) -> Iterator[None]:
             rebind(b, array)
         for g, state in states:
             g.state = state
-
-
-@contextmanager
-def standing(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
-    """`values` in the place of parameters: their data and their place in the graph."""
-    kept = [(p, p._data, p._node) for p in params]
-    try:
-        for p, v in zip(params, values, strict=True):
-            p._data, p._node = v._data, v._node
-        yield
-    finally:
-        for p, array, node in kept:
-            p._data, p._node = array, node
 
 
 class Pinned(Watcher):
