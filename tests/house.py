@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("errors", "notation"),
     ("errors", "registry"),
+    ("module", "losses"),
     ("errors", "elsewhere", "answers"),
     ("transforms.structures", "transforms.evaluation", "transforms.autodiff"),
     ("transforms.structures", "transforms.recompute"),
