@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from itertools import cycle, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,17 @@ Array = NDArray[np.float32]
 
 
 def batches() -> list[tuple[Array, Array]]:
-    """Batches of the file that MINIGRAD_BENCH_WINE names (`;` between, quality last), else numbers of its shape."""
+    """Batches of the file that MINIGRAD_BENCH_WINE names (quality last; `;` or `,` between), or such numbers."""
     path = os.environ.get("MINIGRAD_BENCH_WINE")
     if path:
-        table = np.loadtxt(path, delimiter=";", skiprows=1, dtype=np.float32)
+        with Path(path).open(encoding="utf-8") as file:
+            separator = ";" if ";" in next(file, "") else ","
+            table = np.loadtxt(file, delimiter=separator, dtype=np.float32, ndmin=2)
+        if table.shape[1] != FEATURES + 1 or len(table) < BATCH:
+            raise ValueError(
+                f"{path} holds {table.shape} numbers; the benchmark takes {FEATURES + 1} columns and {BATCH} rows "
+                "or more"
+            )
         x, y = table[:, :-1], table[:, -1:]
         x = (x - x.mean(0)) / x.std(0)
     else:
@@ -36,7 +44,7 @@ def torch_step() -> Step:
     nn = torch.nn
     sizes = [FEATURES] + [WIDTH] * DEPTH
     blocks = [
-        layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU(), nn.BatchNorm1d(o), nn.Dropout(DROP))
+        layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU(), nn.Dropout(DROP), nn.BatchNorm1d(o))
     ]
     model = nn.Sequential(*blocks, nn.Linear(WIDTH, 1))
     optimizer, loss_of = torch.optim.Adam(model.parameters(), lr=1e-3), nn.L1Loss()
@@ -59,7 +67,7 @@ def minigrad_step() -> Step:
     from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 
     sizes = [FEATURES] + [WIDTH] * DEPTH
-    blocks = [layer for i, o in pairwise(sizes) for layer in (Linear(i, o), ReLU(), BatchNorm1d(o), Dropout(DROP))]
+    blocks = [layer for i, o in pairwise(sizes) for layer in (Linear(i, o), ReLU(), Dropout(DROP), BatchNorm1d(o))]
     model = Sequential(*blocks, Linear(WIDTH, 1))
     optimizer = mg.optim.Adam(model.parameters(), lr=1e-3)
     data = cycle([(mg.tensor(x), mg.tensor(y)) for x, y in batches()])
@@ -93,10 +101,10 @@ def autograd_step() -> Step:
         w, b, scale, shift = p[: DEPTH + 1], p[DEPTH + 1 : 2 * DEPTH + 2], p[-2 * DEPTH : -DEPTH], p[-DEPTH:]
         for i in range(DEPTH):
             x = anp.maximum(x @ w[i] + b[i], np.float32(0))
-            d = x - anp.mean(x, axis=0)
-            x = d / anp.sqrt(anp.mean(d * d, axis=0) + np.float32(1e-5)) * scale[i] + shift[i]
             keep = rng.random(x.shape, dtype=np.float32) >= DROP
             x = x * (keep * np.float32(1 / (1 - DROP)))
+            d = x - anp.mean(x, axis=0)
+            x = d / anp.sqrt(anp.mean(d * d, axis=0) + np.float32(1e-5)) * scale[i] + shift[i]
         return anp.mean(anp.abs(x @ w[-1] + b[-1] - y))
 
     gradient = autograd.value_and_grad(loss_of)
@@ -121,7 +129,7 @@ def autograd_step() -> Step:
 CASES = (
     Case(
         "wine",
-        "training step 11-1024-1024-1024-1, batch 256: Linear ReLU BatchNorm1d Dropout 0.3, MAE, Adam",
+        "training step 11-1024-1024-1024-1, batch 256: Linear ReLU Dropout 0.3 BatchNorm1d, MAE, Adam",
         {"torch": torch_step, "minigrad": minigrad_step, "autograd": autograd_step},
         exact=False,
         blas=("Haswell", "own"),

@@ -1,5 +1,5 @@
-"""Where to test a primitive: `domain(rng, shape)` gives float64 values at which its rules hold and are well "
-"conditioned.
+"""Where to test a primitive: `domain(rng, shape)` gives float64 values at which its rules hold and are well
+conditioned.
 """
 
 from __future__ import annotations

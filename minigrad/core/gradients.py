@@ -77,9 +77,8 @@ def gradients(
     Args:
         y: the result to differentiate.
         xs: the tensors to differentiate with respect to.
-        cotangent: of the shape of `y`; may be left out when `y` has one element (then 1). When it is a tracked tensor
-        and
-            `create_graph` is set, the result is differentiable with respect to it too.
+        cotangent: of the shape of `y`; may be left out when `y` has one element (then 1). When it is a tracked
+            tensor and `create_graph` is set, the result is differentiable with respect to it too.
         create_graph: record the computation of the gradients, so that they can be differentiated again, to any order.
         retain_graph: keep the graph for another pass; by default only when `create_graph` is set.
         allow_unused: give None for an x on which `y` does not depend, instead of raising.

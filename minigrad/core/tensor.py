@@ -51,8 +51,8 @@ class Tensor(Protocols, TensorMethods):
     # ---- what it is
     @property
     def data(self) -> Any:
-        """The backend's array, as a read-only view. Setting it (leaves only) copies; shape, dtype and device must "
-        "agree.
+        """The backend's array, as a read-only view. Setting it (leaves only) copies; shape, dtype and device must
+        agree.
         """
         return self._data[...] if self._data.ndim else self._data.view()
 

@@ -135,7 +135,8 @@ def program(f: Callable[..., Any], *like: Any) -> Program:
 
     Args:
         f: a function of tensors; it may differentiate, run layers and optimiser updates. Its tensors come out as
-        outputs. like: tensors or arrays, of which only shape, dtype and `requires_grad` are taken.
+            outputs.
+        like: tensors or arrays, of which only shape, dtype and `requires_grad` are taken.
 
     Raises:
         GraphError: `f` needs a value: it branches on one, or leaves minigrad.
