@@ -1,13 +1,14 @@
-"""Every layer against PyTorch or plain NumPy, in every floating dtype, and what its errors say."""
+"""Every layer in every floating dtype, its state, and what its errors say; test_peers.py holds it to PyTorch."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from peers import rows
+from peers.table import Row
 
 import minigrad as mg
 import minigrad_layers
@@ -24,96 +25,26 @@ from minigrad_layers import (
     Sequential,
 )
 
-# How it is written in both libraries, and a shape that it takes.
-TABLE: list[tuple[str, tuple[int, ...]]] = [
-    ("Linear(5, 3)", (4, 5)),
-    ("Linear(5, 3, bias=False)", (5,)),
-    ("Linear(5, 3)", (2, 3, 5)),
-    ("ReLU()", (3, 4)),
-    ("Conv2d(2, 4, 3)", (3, 2, 6, 5)),
-    ("Conv2d(4, 4, (3, 2), stride=(2, 1), padding=(1, 0), groups=2, bias=False)", (2, 4, 7, 6)),
-    ("Conv2d(1, 2, 3, padding='same', dilation=2)", (1, 1, 6, 6)),
-    ("Conv2d(1, 2, 3, padding='valid')", (1, 1, 6, 6)),
-    ("MaxPool2d(2)", (2, 3, 6, 6)),
-    ("MaxPool2d(3, stride=2, padding=1)", (1, 2, 7, 6)),
-    ("MaxPool2d((1, 2))", (1, 2, 3, 6)),
-    ("Flatten()", (2, 3, 4)),
-    ("Flatten(0, 1)", (2, 3, 4)),
-    ("BatchNorm1d(4)", (6, 4)),
-    ("BatchNorm1d(4, eps=0.1, momentum=None)", (3, 4, 5)),
-    ("BatchNorm1d(4, affine=False)", (6, 4)),
-    ("BatchNorm1d(4, track_running_stats=False)", (6, 4)),
-    ("BatchNorm2d(3, momentum=0.3)", (4, 3, 2, 5)),
-    ("LayerNorm(5)", (3, 2, 5)),
-    ("LayerNorm((2, 5), elementwise_affine=False)", (3, 2, 5)),
-    ("LayerNorm((2, 5), bias=False)", (3, 2, 5)),
-    ("GroupNorm(2, 6)", (3, 6, 4)),
-    ("GroupNorm(6, 6, affine=False)", (3, 6, 2, 2)),
-    ("GroupNorm(1, 4)", (3, 4)),
-]
-IDS = [f"{call} of {shape}" for call, shape in TABLE]
-
-
-def build(call: str) -> mg.Module:
-    """The layer that a row of the table writes; no evaluation of text, only a look-up and literal arguments."""
-    node = ast.parse(call, mode="eval").body
-    assert isinstance(node, ast.Call)
-    assert isinstance(node.func, ast.Name)
-    args = [ast.literal_eval(a) for a in node.args]
-    return mg.layer(node.func.id, *args, **{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg})
-
-
-def build_torch(nn: Any, call: str) -> Any:
-    node: Any = ast.parse(call, mode="eval").body
-    args = [ast.literal_eval(a) for a in node.args]
-    return getattr(nn, node.func.id)(*args, **{k.arg: ast.literal_eval(k.value) for k in node.keywords})
-
-
-@pytest.mark.parametrize(("call", "shape"), TABLE, ids=IDS)
-def test_values_gradients_and_state_are_pytorchs(call: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    torch: Any = pytest.importorskip("torch", reason="the extra `bench` brings PyTorch")
-    ours, theirs = build(call).astype("float64"), build_torch(torch.nn, call).double()
-    assert not any(buffer.dtype == np.float32 for buffer in ours.buffers())
-    assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
-    assert set(ours.state_dict()) == set(theirs.state_dict())
-    for (_, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        p.data = rng.standard_normal(p.shape)
-        q.data = torch.tensor(p.numpy())
-    for training in (True, True, False):
-        ours.train(training)
-        theirs.train(training)
-        ours.zero_grad()
-        theirs.zero_grad()
-        a = rng.standard_normal(shape) * 2 + 1
-        x, z = mg.tensor(a, requires_grad=True), torch.tensor(a, requires_grad=True)
-        y, w = ours(x), theirs(z)
-        np.testing.assert_allclose(y.numpy(), w.detach().numpy(), rtol=1e-10, atol=1e-10)
-        g = rng.standard_normal(y.shape)
-        y.backward(mg.tensor(g))
-        w.backward(torch.tensor(g))
-        np.testing.assert_allclose(x.grad.numpy(), z.grad.numpy(), rtol=1e-9, atol=1e-9)
-        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-            np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
-        for name, value in ours.state_dict().items():
-            np.testing.assert_allclose(value, theirs.state_dict()[name].numpy(), rtol=1e-9, err_msg=name)
+ROWS = [row for row in rows.ROWS if row.training and all(isinstance(n, int) for spec in row.inputs for n in spec)]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize(("call", "shape"), TABLE, ids=IDS)
-def test_every_dtype_stays_what_it_is(call: str, shape: tuple[int, ...], dtype: str, rng: np.random.Generator) -> None:
-    layer = build(call).astype(dtype)
-    x = mg.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True)
+@pytest.mark.parametrize("row", ROWS, ids=[row.key for row in ROWS])
+def test_every_dtype_stays_what_it_is(row: Row, dtype: str, rng: np.random.Generator) -> None:
+    args, named = row.arguments()
+    layer = mg.layer(row.layer, *args, **named).astype(dtype)
+    xs = [mg.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True) for shape in row.inputs]
     for training in (True, False):
-        y = layer.train(training)(x)
+        y = layer.train(training)(*xs)
         assert y.dtype == dtype
-        assert y.device == x.device
+        assert y.device == xs[0].device
     y.sum().backward()
-    assert x.grad.dtype == dtype
+    assert {x.grad.dtype for x in xs} == {np.dtype(dtype)}
     assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype(dtype)}
     # float32 against float16: statistics are computed in float32, so only the rounding of input and output remains
-    exact = build(call).astype("float64").train(False)
+    exact = mg.layer(row.layer, *args, **named).astype("float64").train(False)
     exact.load_state_dict(layer.state_dict())
-    reference = exact(mg.tensor(x.numpy(), dtype="float64")).numpy()
+    reference = exact(*(mg.tensor(x.numpy(), dtype="float64") for x in xs)).numpy()
     assert np.abs(y.numpy() - reference).max() <= {"float16": 3e-2, "float32": 1e-5, "float64": 1e-12}[dtype]
 
 
@@ -228,7 +159,10 @@ def test_labels_for_routes() -> None:
 
 def test_every_layer_of_the_package_is_registered_and_exported() -> None:
     listed = {name for name, info in mg.layers().items() if info.origin == "minigrad-layers"}
-    assert listed == set(minigrad_layers.__all__)
+    exported = {name: getattr(minigrad_layers, name) for name in minigrad_layers.__all__}
+    assert all(issubclass(cls, mg.Module) for cls in exported.values())
+    assert listed == {name for name, cls in exported.items() if cls.forward is not mg.Module.forward}  # else it holds
+    assert len(set(minigrad_layers.__all__)) == len(minigrad_layers.__all__)
 
 
 @pytest.mark.parametrize(
@@ -238,8 +172,9 @@ def test_every_layer_of_the_package_is_registered_and_exported() -> None:
         (lambda: Linear(3, 2)(mg.ones((4, 5), dtype="float32")), r"shape \(4, 5\).*in_features=3"),
         (lambda: Conv2d(3, 4, 3, groups=2), "groups=2"),
         (lambda: Conv2d(3, 4, (3, 3, 3)), "kernel_size"),
-        (lambda: Conv2d(3, 4, 2, padding="same"), "padding"),
-        (lambda: Conv2d(3, 4, 3)(mg.ones((1, 2, 5, 5))), "in_channels = 3"),
+        (lambda: Conv2d(3, 4, 2, padding="some"), "padding"),
+        (lambda: Conv2d(3, 4, 3, 2, padding="same"), "stride is"),
+        (lambda: Conv2d(3, 4, 3)(mg.ones((1, 2, 5, 5))), r"\(1, 2, 5, 5\).*c = in_channels = 3"),
         (lambda: MaxPool2d(0)(mg.ones((1, 1, 4, 4))), "kernel_size"),
         (lambda: Flatten(2)(mg.ones((2, 3))), r"start_dim=2.*\(2, 3\)"),
         (lambda: BatchNorm1d(3)(mg.ones((4, 2))), "num_features = 3"),

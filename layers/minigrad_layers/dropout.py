@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import minigrad as mg
 
+__all__ = ["Dropout"]
+
 
 @mg.register_layer
 class Dropout(mg.Module):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core import Operand, ShapeLike, Tensor, dtype_of, integer, integers, number, shape_of, tensor
+from minigrad.core import Operand, ShapeLike, Tensor, astype, dtype_of, integer, integers, number, shape_of, tensor
 from minigrad.core import full_like as constant
 from minigrad.errors import ArgumentError
+from minigrad.ops.index import positions
 
 __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
 
@@ -116,15 +117,37 @@ def _finite(op: str, **bounds: Any) -> None:
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, *, dtype: Any = None, device: str | None = None
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    like: Operand | None = None,
 ) -> Tensor:
-    """Numbers from `start` up to `stop` (from 0 up to `start` when that is given alone) in steps of `step`."""
+    """Numbers from `start` up to `stop` (from 0 up to `start` when that is given alone) in steps of `step`.
+
+    With `like` they lie on the device of that array, and a recorded program makes them anew where it runs in place of
+    holding them: what a layer needs that counts along its input.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.arange(3), mg.arange(1, 7, 2, like=mg.zeros(5))
+        (tensor([0, 1, 2]), tensor([1, 3, 5]))
+    """
     first, last = (0, start) if stop is None else (start, stop)
     kind = None if dtype is None else dtype_of(dtype, "arange")
     _finite("arange", start=first, stop=last, step=step)
     if step == 0:
         raise ArgumentError("arange: step=0 never arrives; give a step above or below 0")
-    return tensor(np.arange(first, last, step, dtype=kind), device=device)
+    if like is None:
+        return tensor(np.arange(first, last, step, dtype=kind), device=device)
+    if device is not None:
+        raise ArgumentError(f"arange: device={device!r} and like= both say where; give one of them")
+    counted: Any = positions(like, n=max(0, math.ceil((last - first) / step)))
+    counted = counted if step == 1 else counted * step
+    counted = counted if first == 0 else counted + first
+    return counted if kind is None else astype(counted, kind)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: str | None = None) -> Tensor:

@@ -4,6 +4,5 @@ from minigrad_layers.normalization import closed_forms
 from minigrad_layers.normalization.batch import BatchNorm1d, BatchNorm2d
 from minigrad_layers.normalization.group import GroupNorm
 from minigrad_layers.normalization.layer import LayerNorm
-from minigrad_layers.normalization.normalize import Normalized, normalize
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "Normalized", "normalize"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
