@@ -21,7 +21,7 @@ from minigrad.core.dispatch import apply, arguments, observed
 from minigrad.core.faults import explain, filled
 from minigrad.core.modes import MODES
 from minigrad.core.node import TapeNode, next_id
-from minigrad.core.primitive import Primitive
+from minigrad.core.primitive import Primitive, Pull
 from minigrad.core.tensor import BOXES, Tensor, freeze
 from minigrad.errors import ArgumentError
 
@@ -263,31 +263,77 @@ def pull(op: Primitive) -> Callable[..., None] | None:
     """The quick form of `sweep.pull` for nodes of `op`, in a sweep on bare arrays; None where it has none."""
     if op.variadic or op.outputs > 1 or not op.differentiable:
         return None
-    each: list[Any] = []
-    for p in op.pulls:  # (rule, slot, None) stands for rule(g, saved[slot]), or for rule(g) when the slot is negative
-        if p is None or not p.asks:
-            each.append((p and p.rule, -1, None))
-        elif len(p.asks) == 1 and p.asks[0][0] == "saved":
-            each.append((p.rule, p.asks[0][1], None))
-        else:
-            each.append((p.rule, -1, p))
+    each = tuple(map(_share, op.pulls))
+    return (
+        _pull_one(*each[0]) if len(each) == 1 else _pull_two(*each[0], *each[1]) if len(each) == 2 else _pull_many(each)
+    )
 
-    def pull(node: TapeNode, g: Any, grads: dict[TapeNode, Any], useful: Any, fitted: Callable[..., Any]) -> None:
-        held, saved, k = grads.get, node.saved, -1  # counted by hand: zip and enumerate cost more here
-        for parent in node.parents:
-            k += 1
+
+def _share(asked: Pull | None) -> tuple[Any, int, Pull | None]:
+    """How a rule is called: (rule, slot, None) for rule(g, saved[slot]), or for rule(g) when the slot is negative;
+    (rule, -1, asked) for anything else.
+    """
+    if asked is None or not asked.asks:
+        return asked and asked.rule, -1, None
+    (kind, slot), *more = asked.asks
+    return (asked.rule, int(slot), None) if kind == "saved" and not more else (asked.rule, -1, asked)
+
+
+def _pull_one(rule: Any, slot: int, asked: Pull | None) -> Callable[..., None]:
+    def pull(node: Any, g: Any, grads: dict[TapeNode, Any], useful: Any, fitted: Callable[..., Any]) -> None:
+        (parent,) = node.parents
+        gx = (
+            rule(g, node.saved[slot])
+            if slot >= 0
+            else rule(g, *arguments(node, asked, parent, False))
+            if asked
+            else rule(g)
+        )
+        if gx.shape != parent.shape or (gx.dtype is not parent.dtype and gx.dtype != parent.dtype):
+            gx = fitted(gx, parent)
+        before = grads.get(parent)
+        grads[parent] = gx if before is None else before + gx  # never in place: another branch may share it
+
+    return pull
+
+
+def _pull_two(
+    rule_a: Any, slot_a: int, asked_a: Pull | None, rule_b: Any, slot_b: int, asked_b: Pull | None
+) -> Callable[..., None]:
+    def pull(node: Any, g: Any, grads: dict[TapeNode, Any], useful: Any, fitted: Callable[..., Any]) -> None:
+        a, b = node.parents
+        if a is not None and (useful is None or a in useful):
+            if slot_a >= 0:
+                ga = rule_a(g, node.saved[slot_a])
+            else:
+                ga = rule_a(g, *arguments(node, asked_a, a, False)) if asked_a else rule_a(g)
+            if ga.shape != a.shape or (ga.dtype is not a.dtype and ga.dtype != a.dtype):
+                ga = fitted(ga, a)
+            before = grads.get(a)
+            grads[a] = ga if before is None else before + ga
+        if b is not None and (useful is None or b in useful):
+            if slot_b >= 0:
+                gb = rule_b(g, node.saved[slot_b])
+            else:
+                gb = rule_b(g, *arguments(node, asked_b, b, False)) if asked_b else rule_b(g)
+            if gb.shape != b.shape or (gb.dtype is not b.dtype and gb.dtype != b.dtype):
+                gb = fitted(gb, b)
+            before = grads.get(b)
+            grads[b] = gb if before is None else before + gb
+
+    return pull
+
+
+def _pull_many(each: tuple[Any, ...]) -> Callable[..., None]:
+    def pull(node: Any, g: Any, grads: dict[TapeNode, Any], useful: Any, fitted: Callable[..., Any]) -> None:
+        for (rule, slot, asked), parent in zip(each, node.parents, strict=True):
             if parent is None or not (useful is None or parent in useful):
                 continue
-            rule, slot, asks = each[k]
-            if asks is not None:
-                gx = rule(g, *arguments(node, asks, parent, False))
-            elif slot < 0:
-                gx = rule(g)
+            if slot >= 0:
+                gx = rule(g, node.saved[slot])
             else:
-                gx = rule(g, saved[slot])  # type: ignore[index]  # a node that is not freed has them
-            if gx.shape != parent.shape or (gx.dtype is not parent.dtype and gx.dtype != parent.dtype):
-                gx = fitted(gx, parent)
-            before = held(parent)
-            grads[parent] = gx if before is None else before + gx  # never in place: another branch may share it
+                gx = rule(g, *arguments(node, asked, parent, False)) if asked else rule(g)
+            gx = fitted(gx, parent)
+            grads[parent] = gx if grads.get(parent) is None else grads[parent] + gx
 
     return pull

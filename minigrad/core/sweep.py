@@ -51,7 +51,8 @@ def sweep(
             g = grads.pop(node, None)
             if g is None:  # every rule on the way here said None
                 continue
-            wanted = node.op is None if targets is None else node in targets
+            op = node.op
+            wanted = op is None if targets is None else node in targets
             if wanted and part:
                 found[node] = g
                 continue
@@ -62,12 +63,12 @@ def sweep(
             if watchers:
                 for watcher in watchers:
                     watcher.backward(node, g, lift)
-            if node.op is None or (wanted and not _onward(node, useful)):
+            if op is None or (wanted and not _onward(node, useful)):
                 continue
             if node.saved is FREED:
                 raise freed(node)
-            if short and node.op.quick is not None:
-                node.op.quick(node, g, grads, useful, fitted)
+            if short and op.quick is not None:
+                op.quick(node, g, grads, useful, fitted)
             else:
                 pull(node, g, grads, useful, lift)
             if free:
