@@ -2,6 +2,7 @@
 
 pytest --backend=fakecupy     everything on CuPy's stand-in (cupy: on a GPU)
 pytest --nightly              the long forms, and the tests marked `nightly`
+pytest --quick=off            everything on the plain engine, without its quick paths
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hypothesis import settings
 
 import minigrad as mg
 from minigrad.backend import get_backend
+from minigrad.core import quick
 from minigrad.doctor import blas, cpu
 from minigrad.errors import MinigradError
 
@@ -29,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--backend", default="numpy", metavar="NAME", help="default device of every test: numpy, fakecupy, cupy"
     )
+    parser.addoption(
+        "--quick", choices=("on", "off"), default="on" if quick.on() else "off", help="the engine's quick paths"
+    )
     parser.addoption("--nightly", action="store_true", help="run the long form of every check")
 
 
@@ -37,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # `dot`, matplotlib and the command line must not look for a screen or a width that only this machine has.
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ["COLUMNS"] = "120"
+    os.environ["MINIGRAD_QUICK"] = config.getoption("--quick")  # for processes that tests start
+    quick.switch(config.getoption("--quick") == "on")
     # A shell makes its background jobs deaf to Ctrl-C, with all that they start; the tests and their processes hear it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

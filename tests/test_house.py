@@ -154,7 +154,8 @@ def strangers_faults(path: Path) -> list[str]:
 
 
 INSIDE = {  # tests whose subject lies behind the public names, each with that subject
-    "tests/conftest.py": "what the doctor says of the machine",
+    "tests/conftest.py": "what the doctor says of the machine; the switch of the engine's quick paths",
+    "tests/test_quick.py": "the quick paths of the engine, beside the plain one",
     "tests/test_packaging.py": "the name of the distribution",
     "tests/test_plugins.py": "what the doctor says of the machine",
     "tests/test_debug.py": "what a guard keeps of a graph",

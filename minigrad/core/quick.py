@@ -264,9 +264,9 @@ def pull(op: Primitive) -> Callable[..., None] | None:
     if op.variadic or op.outputs > 1 or not op.differentiable:
         return None
     each = tuple(map(_share, op.pulls))
-    return (
-        _pull_one(*each[0]) if len(each) == 1 else _pull_two(*each[0], *each[1]) if len(each) == 2 else _pull_many(each)
-    )
+    if len(each) == 1:
+        return _pull_one(*each[0])
+    return _pull_two(*each[0], *each[1]) if len(each) == 2 else _pull_many(each)
 
 
 def _share(asked: Pull | None) -> tuple[Any, int, Pull | None]:
@@ -282,13 +282,10 @@ def _share(asked: Pull | None) -> tuple[Any, int, Pull | None]:
 def _pull_one(rule: Any, slot: int, asked: Pull | None) -> Callable[..., None]:
     def pull(node: Any, g: Any, grads: dict[TapeNode, Any], useful: Any, fitted: Callable[..., Any]) -> None:
         (parent,) = node.parents
-        gx = (
-            rule(g, node.saved[slot])
-            if slot >= 0
-            else rule(g, *arguments(node, asked, parent, False))
-            if asked
-            else rule(g)
-        )
+        if slot >= 0:
+            gx = rule(g, node.saved[slot])
+        else:
+            gx = rule(g, *arguments(node, asked, parent, False)) if asked else rule(g)
         if gx.shape != parent.shape or (gx.dtype is not parent.dtype and gx.dtype != parent.dtype):
             gx = fitted(gx, parent)
         before = grads.get(parent)
