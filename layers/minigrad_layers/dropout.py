@@ -7,6 +7,13 @@ import minigrad as mg
 __all__ = ["Dropout"]
 
 
+@mg.composite
+def bernoulli(x: mg.Tensor, p: float, generator: mg.random.Generator) -> tuple[mg.Tensor, float]:
+    """The numbers that dropout multiplies `x` by, 0 with probability `p` and else 1, and how likely the 1 is."""
+    mask, scale = mg.random.mask(x.shape, p, like=x, generator=generator)
+    return mg.astype(mask, x.dtype), 1.0 / scale if scale else 0.0
+
+
 @mg.register_layer
 class Dropout(mg.Module):
     """Zero each element with probability `p` and scale the others by 1 / (1 - p), in training; else the identity.
@@ -45,6 +52,14 @@ class Dropout(mg.Module):
             return x
         mask, scale = mg.random.mask(x.shape, self.p, like=x, generator=self.generator)
         return mg.keep(x, mask) * scale
+
+    def textbook(self, x: mg.Tensor) -> mg.Tensor:
+        """r ~ Bernoulli(1 - p), y = r x / (1 - p); 0 everywhere for p = 1."""
+        if not self.training or self.p == 0:
+            return x
+        r, kept = bernoulli(x, self.p, self.generator)
+        y = (r.named("r") * x).named("_kept")
+        return y / kept if kept else y
 
     def extra_repr(self) -> str:
         """PyTorch's; no layer here works in place."""

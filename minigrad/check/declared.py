@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ from minigrad.check.differences import adjoint, gradients
 from minigrad.check.points import Function
 from minigrad.check.report import CheckError, Report
 from minigrad.core import PRIMITIVES, Primitive, tensor
+from minigrad.core.composite import COMPOSITES
 from minigrad.errors import ArgumentError
 
 
@@ -24,6 +25,17 @@ def primitives() -> Mapping[str, Primitive]:
         ('x',)
     """
     return MappingProxyType(PRIMITIVES)
+
+
+def composites() -> Mapping[str, Callable[..., Any]]:
+    """Every composite that was declared, ours and strangers', by name; `.composition` says how.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.check.composites()["softmax"].composition.textbook is not None
+        True
+    """
+    return MappingProxyType(COMPOSITES)
 
 
 def sample(op: Any, rng: np.random.Generator, shapes: Sequence[tuple[int, ...]] | None = None) -> Any:

@@ -36,6 +36,7 @@ def checks(order: int, backends: Sequence[str]) -> tuple[Check, ...]:
         Check("values", promises.values),
         Check("constants", promises.constants),
         Check("gradients", promises.orders, over=(order,)),
+        Check("textbook", promises.textbook, over=(order,)),
         Check("dtypes", promises.dtypes, over=("float16", "float32", "float64")),
         Check("evaluation", promises.evaluation, EVAL),
         Check("state", promises.state, TRAIN),
@@ -59,7 +60,7 @@ def layer(
 ) -> Report:
     """Put a layer through everything that a layer promises, on each of its samples, in training and in evaluation.
 
-    Values and gradients of every input and parameter, to `order`, against differences; constant leaks; float16, float32
+    Values and gradients of every input and parameter, to `order`, against differences; the textbook form; constant leaks; float16, float32
     and float64; state by dict, file and copy; batches of one, three and none; other layouts in memory; other backends,
     with the same masks; `remat`; a program recorded without values; drawings; repr. What is random draws the same
     numbers in each run, and what is under `stop_gradient` stays what it was.
@@ -148,7 +149,7 @@ def _tried(make: Callable[[], Module], sample: Sample, seed: int, table: Sequenc
 
 
 def _looked(check: Check, trial: Trial, mode: str, sample: Sample, extra: Any) -> Finding:
-    where = f"{mode} of {sample}" if extra == () or check.name == "gradients" else f"{mode}, {extra} of {sample}"
+    where = f"{mode} of {sample}" if extra == () or check.name in ("gradients", "textbook") else f"{mode}, {extra} of {sample}"
     try:
         with np.errstate(all="ignore"):
             detail = check.run(trial, *(() if extra == () else (extra,)))

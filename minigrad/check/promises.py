@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.check.differences import adjoint, gradients
+from minigrad.check.forms import forms
 from minigrad.check.leaks import leaks
 from minigrad.check.points import flat
 from minigrad.check.trial import Trial, as_now, begin
@@ -73,6 +74,30 @@ def orders(trial: Trial, order: int) -> str:
             "for what was computed outside of them or was detached"
         ) from problem
     return f"to order {order}: {report.compared + both.compared} comparisons, worst {report.error:.2g} of the bound"
+
+
+def textbook(trial: Trial, order: int) -> str:
+    """What runs and the literature's formula are one function, and leave the same state behind."""
+    steps: list[list[str | None]] = []
+    left = []
+    for form in ("run", "textbook"):
+        layer = trial.copy()
+        with trace(layer, form=form, values=False, sources=False) as graph:
+            trial.call(layer, trial.tensors())
+        steps.append([node.op for node in graph.nodes])
+        places = {name: np.array(g.state) for name, g in layer.named_generators()}
+        left.append({**layer.state_dict(), **places})
+    run, book = left
+    for name, value in run.items():
+        if not _distance(book[name], value) <= 1e-9:
+            raise AssertionError(f"{name} is left at {value} by forward and at {book[name]} by the textbook form")
+    if steps[0] == steps[1]:
+        return "forward is the textbook"
+    floats = trial.floats()
+    if not floats:
+        return "nothing floating to differentiate"
+    report = forms(trial.function(pin=False), *floats, order=order)
+    return f"to order {order}: worst {report.error:.2g} of the bound"
 
 
 def constants(trial: Trial) -> str:

@@ -87,14 +87,14 @@ class Trial:
         n = len([a for a in leaves(self.given) if a.dtype.kind == "f"])
         return [*(f"input {k}" for k in range(n)), *self.learnt()]
 
-    def function(self) -> Callable[..., list[Tensor]]:
-        """The floating results as a function of `floats()`."""
+    def function(self, *, pin: bool = True) -> Callable[..., list[Tensor]]:
+        """The floating results as a function of `floats()`; `pin` for what is compared with differences."""
         pinned, names = Pinned(), self.learnt()
 
         def f(*xs: Tensor) -> list[Tensor]:
             following = iter(xs)
             inputs = mapped(self.given, lambda a, _: next(following) if a.dtype.kind == "f" else tensor(a))
-            mode = change(watchers=(*MODES.get().watchers, pinned.again()))
+            mode = change(watchers=(*MODES.get().watchers, *([pinned.again()] if pin else [])))
             state = dict(zip(names, following, strict=True))
             with as_now(self.layer), stand_in(self.layer, state), mode:
                 out = self.call(self.layer, inputs)

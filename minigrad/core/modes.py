@@ -1,4 +1,4 @@
-"""What a call finds in force around it: recording, tracing, the default device, debugging.
+"""What a call finds in force around it: recording, tracing, the form of composites, the default device, debugging.
 
 All of it sits in one immutable object in one ContextVar, so an operation pays for one look-up, and threads and
 asyncio tasks never see each other's modes. Nothing here may hold a mode across a `yield`.
@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ContextDecorator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from minigrad.backend import get_backend
 from minigrad.errors import GraphError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Form: TypeAlias = Literal["run", "textbook"]
 
 
 class Watcher:
@@ -96,7 +97,11 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Modes:
-    """The modes in force. `watchers` holds the trace and the guards; `watched` spares the fast path a call."""
+    """The modes in force. `watchers` holds the trace and the guards.
+
+    `watched` and `scoped` spare the fast paths a look: whether anybody watches, and whether a composite or a layer has
+    anything to see to besides its body.
+    """
 
     recording: bool = True
     device: str | None = None
@@ -104,13 +109,16 @@ class Modes:
     nested: int = 0  # how many transforms of functions are being worked out around this call
     replay: Replay | None = None
     standing: Mapping[int, Any] = field(default_factory=dict)  # by id of a tensor: the Stand for it (core/state.py)
+    form: Form = "run"  # of composites and layers: what runs, or the formula of the literature where one is given
     outer: Modes | None = None  # what was in force before, to go back to
     by: weakref.ref[change] | None = None  # who set them
     watched: bool = field(init=False, default=False)
+    scoped: bool = field(init=False, default=False)
     unwatched: Modes = field(init=False)  # the same without watchers
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watched", bool(self.watchers))
+        object.__setattr__(self, "scoped", self.watched or self.form != "run")
         object.__setattr__(self, "unwatched", replace(self, watchers=()) if self.watchers else None)
 
 

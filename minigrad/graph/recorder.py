@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from minigrad.backend import BACKENDS
 from minigrad.core import BOXES, Tensor, change
-from minigrad.core.modes import MODES, Watcher
+from minigrad.core.modes import MODES, Form, Watcher
 from minigrad.core.primitive import Primitive
 from minigrad.core.sources import user_line
+from minigrad.errors import ArgumentError
 from minigrad.graph.brief import brief
 from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Kind, Node, Scope, common
@@ -33,9 +34,14 @@ class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
         model: a module whose parameters and layers give their dotted names to the nodes.
         values: keep the arrays, forward and backward; without them the graph holds shapes and dtypes only.
         sources: note the line of the caller's code at which each operation ran.
+        form: "run" records what an untraced run computes, bit for bit; "textbook" lets layers and composites run the
+            literature's formula where they give one: the same to rounding, and in the steps that one reads about.
 
     Returns:
         A context manager that gives a `Graph`, which fills while the block runs.
+
+    Raises:
+        ArgumentError: another form.
 
     Example:
         >>> import minigrad as mg
@@ -46,14 +52,20 @@ class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
         array([2., 4.])
     """
 
-    def __init__(self, model: Any = None, *, values: bool = True, sources: bool = True) -> None:
+    def __init__(self, model: Any = None, *, values: bool = True, sources: bool = True, form: Form = "run") -> None:
+        if form not in get_args(Form):
+            raise ArgumentError(
+                f'form: {form!r} must be "run", what an untraced run computes, or "textbook", the formulas of the '
+                "literature"
+            )
+        self._form = form
         self._arguments = (model, values, sources)
         self._entered: list[tuple[change, Recorder]] = []
 
     def __enter__(self) -> Graph:
         graph = Graph()
         recorder = Recorder(graph, *self._arguments)
-        mode = change(watchers=(*MODES.get().watchers, recorder))
+        mode = change(watchers=(*MODES.get().watchers, recorder), form=self._form)
         mode.__enter__()
         self._entered.append((mode, recorder))
         return graph

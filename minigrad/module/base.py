@@ -59,6 +59,12 @@ class Module(metaclass=Answering):
         """What the module computes; every layer defines its own."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x); a layer must")
 
+    def textbook(self, *args: Any, **kwargs: Any) -> Any:
+        """What `forward` computes as the literature writes it, for `mg.trace(form="textbook")`; `forward` unless given.
+        The arguments, changes of state and random draws are the same, the rest to rounding: `mg.check.forms`.
+        """
+        return self.forward(*args, **kwargs)
+
     def extra_repr(self) -> str:
         """What stands between the parentheses of the module's repr, apart from its children."""
         return ""
@@ -76,10 +82,12 @@ class Module(metaclass=Answering):
                 args = tuple(tensor(a) if type(a) in BACKENDS else a for a in args)
                 break
         try:
-            if not MODES.get().watched:
+            mode = MODES.get()
+            if not mode.scoped:
                 return self.forward(*args, **kwargs)
+            body = self.forward if mode.form == "run" else self.textbook
             with scope("layer", type(self).__name__, self, (args, kwargs)):
-                return self.forward(*args, **kwargs)
+                return body(*args, **kwargs)
         except Exception as error:
             if isinstance(error, (AttributeError, TypeError)):
                 blame(error, type(self).__name__, self.forward, args, kwargs)

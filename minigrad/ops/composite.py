@@ -55,7 +55,13 @@ def _shifted(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     return keep(x - held, not_equal(x, math.inf)), top
 
 
-@composite
+def _softmax_textbook(x: Operand, axis: Axis = -1) -> Tensor:
+    axes, wide = nonempty(x, axis, "softmax"), widened(x)
+    e = exp(wide)
+    return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
+
+
+@composite(textbook=_softmax_textbook, fuse=True)
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """exp(x) / sum(exp(x)) over `axis`, shifted so that nothing overflows.
 
@@ -74,7 +80,12 @@ def softmax(x: Operand, axis: Axis = -1) -> Tensor:
     return narrowed(e / sum_(e, axes=axes, keepdims=True), x)
 
 
-@composite
+def _log_softmax_textbook(x: Operand, axis: Axis = -1) -> Tensor:
+    axes, wide = nonempty(x, axis, "log_softmax"), widened(x)
+    return narrowed(wide - log(sum_(exp(wide), axes=axes, keepdims=True)), x)
+
+
+@composite(textbook=_log_softmax_textbook, fuse=True)
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     """log(softmax(x)) over `axis`, computed as x - logsumexp(x) so that no probability underflows to log(0).
 
@@ -93,7 +104,12 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     return narrowed(shifted - log(sum_(exp(shifted), axes=axes, keepdims=True)), x)
 
 
-@composite
+def _logsumexp_textbook(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    axes = nonempty(x, axis, "logsumexp")
+    return narrowed(log(sum_(exp(widened(x)), axes=axes, keepdims=bool(keepdims))), x)
+
+
+@composite(textbook=_logsumexp_textbook, fuse=True)
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over `axis`, shifted so that nothing overflows.
 

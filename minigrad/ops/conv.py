@@ -10,6 +10,7 @@ from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.index import sliced
 from minigrad.ops.linalg import matmul_
 from minigrad.ops.padding import pad
+from minigrad.ops.products import einsum
 from minigrad.ops.shape import matrix_transpose, permute_dims_
 from minigrad.ops.windows import Ints, fold, several, windows
 
@@ -32,12 +33,12 @@ def _biased(y: Any, bias: Any, spatial: int) -> Tensor:
 
 
 def _conv(
-    x: Any, weight: Any, bias: Any, stride: Size, padding: Size, dilation: Size, groups: int, spatial: int
+    x: Any, weight: Any, bias: Any, stride: Size, padding: Size, dilation: Size, groups: int, spatial: int, product: Any
 ) -> Tensor:
     op = f"conv{spatial}d"
     _fitting(x, weight, spatial, op, "out, c / groups")
     groups = integer(groups, "groups", op, least=1)
-    (n, c), (out, per_group, *sizes) = x.shape[:2], weight.shape
+    c, (out, per_group, *sizes) = x.shape[1], weight.shape
     if c != per_group * groups or out % groups:
         raise ShapeError(
             f"{op}: x has {c} channels and weight takes {per_group} in each of {groups} groups with {out} outputs; "
@@ -52,7 +53,12 @@ def _conv(
         strides=several(stride, spatial, "stride"),
         dilations=several(dilation, spatial, "dilation"),
     )  # n, c, places, sizes
-    places = w.shape[2 : 2 + spatial]
+    return _biased(product(w, weight, groups, spatial), bias, spatial)
+
+
+def _by_matrices(w: Any, weight: Any, groups: int, spatial: int) -> Any:
+    """The sums over each window times the weight, as one product of two matrices a group."""
+    n, places, (out, per_group, *sizes) = w.shape[0], w.shape[2 : 2 + spatial], weight.shape
     k = per_group * math.prod(sizes)
     w = reshape_(w, shape=(n, groups, per_group, *places, *sizes))
     inside, across = range(3 + spatial, 3 + 2 * spatial), range(3, 3 + spatial)
@@ -64,8 +70,34 @@ def _conv(
         reshape_(columns, shape=(groups, k, n * math.prod(places))),
     )
     y = reshape_(y, shape=(out, *places, n) if last else (out, n, *places))
-    y = permute_dims_(y, axes=(1 + spatial, *range(1 + spatial)) if last else (1, 0, *range(2, 2 + spatial)))
-    return _biased(y, bias, spatial)
+    return permute_dims_(y, axes=(1 + spatial, *range(1 + spatial)) if last else (1, 0, *range(2, 2 + spatial)))
+
+
+def _by_indices(w: Any, weight: Any, groups: int, spatial: int) -> Any:
+    """The same as it is written: y[n, o, places] = ∑ over c and k of window[n, c, places, k] weight[o, c, k]."""
+    (n, c), places, out = w.shape[:2], w.shape[2 : 2 + spatial], weight.shape[0]
+    at, k = "hwd"[:spatial], "xyz"[:spatial]
+    if groups == 1:
+        return einsum(f"nc{at}{k},oc{k}->no{at}", w, weight)
+    w = reshape_(w, shape=(n, groups, c // groups, *w.shape[2:]))
+    weight = reshape_(weight, shape=(groups, out // groups, *weight.shape[1:]))
+    return reshape_(einsum(f"ngc{at}{k},goc{k}->ngo{at}", w, weight), shape=(n, out, *places))
+
+
+def _textbook(spatial: int) -> Any:
+    def textbook(
+        x: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+    ) -> Tensor:
+        return _conv(x, weight, bias, stride, padding, dilation, groups, spatial, _by_indices)
+
+    return textbook
 
 
 def _conv_transpose(
@@ -114,7 +146,7 @@ def _conv_transpose(
     return _biased(y, bias, spatial)
 
 
-@composite
+@composite(textbook=_textbook(1))
 def conv1d(
     x: Operand,
     weight: Operand,
@@ -132,10 +164,10 @@ def conv1d(
         >>> mg.conv1d(mg.tensor([[[1.0, 2.0, 4.0]]]), mg.tensor([[[-1.0, 1.0]]]))
         tensor([[[1., 2.]]])
     """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 1)
+    return _conv(x, weight, bias, stride, padding, dilation, groups, 1, _by_matrices)
 
 
-@composite
+@composite(textbook=_textbook(2))
 def conv2d(
     x: Operand,
     weight: Operand,
@@ -167,10 +199,10 @@ def conv2d(
         >>> mg.conv2d(mg.ones((1, 1, 4, 4)), mg.ones((2, 1, 3, 3))).shape
         (1, 2, 2, 2)
     """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 2)
+    return _conv(x, weight, bias, stride, padding, dilation, groups, 2, _by_matrices)
 
 
-@composite
+@composite(textbook=_textbook(3))
 def conv3d(
     x: Operand,
     weight: Operand,
@@ -188,7 +220,7 @@ def conv3d(
         >>> mg.conv3d(mg.ones((1, 1, 4, 4, 4)), mg.ones((2, 1, 3, 3, 3))).shape
         (1, 2, 2, 2, 2)
     """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 3)
+    return _conv(x, weight, bias, stride, padding, dilation, groups, 3, _by_matrices)
 
 
 @composite

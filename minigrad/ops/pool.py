@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.core import Operand, Tensor, composite, full_like, reshape_, sum_
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.ops.padding import pad
-from minigrad.ops.reduce import max_, narrowed, widened
+from minigrad.ops.reduce import max_, mean_, narrowed, widened
 from minigrad.ops.windows import Ints, several, windows
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
@@ -19,9 +19,9 @@ Size = int | Ints
 
 
 def _placed(
-    x: Any, kernel_size: Size, stride: Size | None, padding: Size, fill: float, spatial: int, op: str
+    x: Any, kernel_size: Size, stride: Size | None, padding: Size, fill: float, spatial: int, op: str, plain: bool
 ) -> tuple[Any, Ints]:
-    """`x` padded and cut into windows, and the axes that run inside a window."""
+    """`x` padded and cut into windows, and the axes that run inside a window; `plain` for always the same way."""
     if len(x.shape) != spatial + 2:
         raise ShapeError(f"{op}: shape {tuple(x.shape)} must be (n, channels, {', '.join('dhw'[-spatial:])})")
     sizes = several(kernel_size, spatial, "kernel_size")
@@ -33,7 +33,8 @@ def _placed(
         )
     x = pad(x, ((0, 0), (0, 0), *((p, p) for p in around)), fill)
     n, c, *lengths = x.shape
-    if strides == sizes and all(m % k == 0 for m, k in zip(lengths, sizes, strict=True)):  # side by side: a reshape
+    side_by_side = strides == sizes and not plain
+    if side_by_side and all(m % k == 0 for m, k in zip(lengths, sizes, strict=True)):  # a reshape
         apart = tuple(v for m, k in zip(lengths, sizes, strict=True) for v in (m // k, k))
         return reshape_(x, shape=(n, c, *apart)), tuple(range(3, 3 + 2 * spatial, 2))
     axes = tuple(range(2, 2 + spatial))
@@ -41,26 +42,45 @@ def _placed(
     return w, tuple(range(2 + spatial, 2 + 2 * spatial))
 
 
-def _max_pool(x: Any, kernel_size: Size, stride: Size | None, padding: Size, spatial: int) -> Tensor:
+def _max_pool(x: Any, kernel_size: Size, stride: Size | None, padding: Size, spatial: int, plain: bool) -> Tensor:
     lowest = -math.inf if x.dtype is None or x.dtype.kind not in "iu" else float(np.iinfo(x.dtype).min)
-    w, inside = _placed(x, kernel_size, stride, padding, lowest, spatial, f"max_pool{spatial}d")
+    w, inside = _placed(x, kernel_size, stride, padding, lowest, spatial, f"max_pool{spatial}d", plain)
     return max_(w, axes=inside)
 
 
 def _avg_pool(
-    x: Any, kernel_size: Size, stride: Size | None, padding: Size, count_include_pad: bool, spatial: int
+    x: Any, kernel_size: Size, stride: Size | None, padding: Size, count_include_pad: bool, spatial: int, plain: bool
 ) -> Tensor:
     op, wide = f"avg_pool{spatial}d", widened(x)
-    w, inside = _placed(wide, kernel_size, stride, padding, 0.0, spatial, op)
+    w, inside = _placed(wide, kernel_size, stride, padding, 0.0, spatial, op, plain)
+    even = count_include_pad or not any(several(padding, spatial, "padding", 0))
+    if even and plain:
+        return narrowed(mean_(w, inside, False), x)
     total = sum_(w, axes=inside)
-    if count_include_pad or not any(several(padding, spatial, "padding", 0)):
+    if even:
         return narrowed(total * (1.0 / math.prod(w.shape[i] for i in inside)), x)
     ones = full_like(wide, value=1, shape=(1, 1, *x.shape[2:]), dtype=wide.dtype)
-    w, inside = _placed(ones, kernel_size, stride, padding, 0.0, spatial, op)
+    w, inside = _placed(ones, kernel_size, stride, padding, 0.0, spatial, op, plain)
     return narrowed(total / sum_(w, axes=inside), x)
 
 
-@composite
+def _max_textbook(spatial: int) -> Any:
+    def textbook(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+        return _max_pool(x, kernel_size, stride, padding, spatial, True)
+
+    return textbook
+
+
+def _avg_textbook(spatial: int) -> Any:
+    def textbook(
+        x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
+    ) -> Tensor:
+        return _avg_pool(x, kernel_size, stride, padding, count_include_pad, spatial, True)
+
+    return textbook
+
+
+@composite(textbook=_max_textbook(1))
 def max_pool1d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
     """The largest element of each window of (n, c, w); see `max_pool2d`.
 
@@ -69,10 +89,10 @@ def max_pool1d(x: Operand, kernel_size: Size, stride: Size | None = None, paddin
         >>> mg.max_pool1d(mg.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
         tensor([[[3., 2.]]])
     """
-    return _max_pool(x, kernel_size, stride, padding, 1)
+    return _max_pool(x, kernel_size, stride, padding, 1, False)
 
 
-@composite
+@composite(textbook=_max_textbook(2))
 def max_pool2d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
     """The largest element of each window of (n, c, h, w); elements that tie share the gradient evenly.
 
@@ -91,10 +111,10 @@ def max_pool2d(x: Operand, kernel_size: Size, stride: Size | None = None, paddin
         >>> mg.max_pool2d(mg.ones((1, 1, 4, 4)), 2).shape
         (1, 1, 2, 2)
     """
-    return _max_pool(x, kernel_size, stride, padding, 2)
+    return _max_pool(x, kernel_size, stride, padding, 2, False)
 
 
-@composite
+@composite(textbook=_max_textbook(3))
 def max_pool3d(x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
     """The largest element of each window of (n, c, d, h, w); see `max_pool2d`.
 
@@ -103,10 +123,10 @@ def max_pool3d(x: Operand, kernel_size: Size, stride: Size | None = None, paddin
         >>> mg.max_pool3d(mg.ones((1, 1, 4, 4, 4)), 2).shape
         (1, 1, 2, 2, 2)
     """
-    return _max_pool(x, kernel_size, stride, padding, 3)
+    return _max_pool(x, kernel_size, stride, padding, 3, False)
 
 
-@composite
+@composite(textbook=_avg_textbook(1))
 def avg_pool1d(
     x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
 ) -> Tensor:
@@ -117,10 +137,10 @@ def avg_pool1d(
         >>> mg.avg_pool1d(mg.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
         tensor([[[2., 1.]]])
     """
-    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 1)
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 1, False)
 
 
-@composite
+@composite(textbook=_avg_textbook(2))
 def avg_pool2d(
     x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
 ) -> Tensor:
@@ -144,10 +164,10 @@ def avg_pool2d(
                   [1., 1., 1.],
                   [1., 1., 1.]]]])
     """
-    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 2)
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 2, False)
 
 
-@composite
+@composite(textbook=_avg_textbook(3))
 def avg_pool3d(
     x: Operand, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
 ) -> Tensor:
@@ -158,4 +178,4 @@ def avg_pool3d(
         >>> mg.avg_pool3d(mg.ones((1, 1, 4, 4, 4)), 2).shape
         (1, 1, 2, 2, 2)
     """
-    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 3)
+    return _avg_pool(x, kernel_size, stride, padding, count_include_pad, 3, False)

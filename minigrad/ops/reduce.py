@@ -29,7 +29,7 @@ from minigrad.core.domains import Case, Rng, booleans, distinct, reals, some_axe
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.compare import equal, isnan, logical_or, not_equal
-from minigrad.ops.elementwise import keep, sqrt, where
+from minigrad.ops.elementwise import keep, sqrt, square, where
 
 __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
 
@@ -70,7 +70,11 @@ def sum_of_squares(xp: Any, x: Operand, *, axes: tuple[int, ...]) -> Any:
     return backend_of(x).sum_of_squares(x, axes)
 
 
-@composite
+def _mean_textbook(x: Operand, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    return sum_(x, axes=axes, keepdims=keepdims) / builtins.max(_count(x, axes), 1)
+
+
+@composite(textbook=_mean_textbook)
 def mean_(x: Operand, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     return sum_(x, axes=axes, keepdims=keepdims) * (1.0 / builtins.max(_count(x, axes), 1))
 
@@ -150,7 +154,12 @@ def _near_mean(x: Any, axes: tuple[int, ...]) -> Any:
     return near_mean_(x, axes=axes, keepdims=True)
 
 
-@composite
+def _var_textbook(x: Operand, axes: tuple[int, ...], correction: float, keepdims: bool) -> Tensor:
+    squares = square(x - mean_(x, axes, True))
+    return sum_(squares, axes=axes, keepdims=keepdims) / (_count(x, axes) - correction)
+
+
+@composite(textbook=_var_textbook)
 def var_(x: Operand, axes: tuple[int, ...], correction: float, keepdims: bool) -> Tensor:
     n = _count(x, axes)
     v = deviations(x, axes).var
@@ -188,8 +197,14 @@ def var(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = F
     return narrowed(var_(widened(x), axes, correction, keepdims), x)
 
 
+def _std_textbook(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    axes = normalize_axes(x, axis, "std")
+    _degrees(x, axes, correction, "std")
+    return narrowed(sqrt(var_(widened(x), axes, correction, keepdims)), x)
+
+
 @method("std")
-@composite
+@composite(textbook=_std_textbook)
 def std(x: Operand, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """The standard deviation over `axis`: the square root of `var`; the gradient of a constant input is 0.
 

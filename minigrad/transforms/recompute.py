@@ -71,7 +71,8 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         if not outside:
             return out  # type: ignore[no-any-return]
         one = isinstance(out, Tensor)
-        saved = (f, *kept, replay, (witness.seen, witness.start), stood, {"device": mode.device, "nested": mode.nested})
+        modes = {"device": mode.device, "nested": mode.nested, "form": mode.form}
+        saved = (f, *kept, replay, (witness.seen, witness.start), stood, modes)
         shapes, dtypes = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
         if one:
             node = TapeNode(ONE, tuple(outside), shapes[0], dtypes[0], saved)

@@ -6,7 +6,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics
 
 
 class _BatchNorm(mg.Module):
@@ -85,13 +85,8 @@ class _BatchNorm(mg.Module):
         """Move the running statistics towards those of a batch with `n` values per channel."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        count = self.num_batches_tracked + 1
-        self.num_batches_tracked.assign(count)
-        share = 1.0 / mg.astype(count, self.running_mean.dtype) if self.momentum is None else self.momentum
-        factor = n / (n - self.correction)
-        for kept, new, times in ((self.running_mean, mean, 1.0), (self.running_var, var, factor)):
-            new = mg.reshape(mg.stop_gradient(new, why="running statistics"), kept.shape)
-            kept.assign(kept * (1.0 - share) + new * (share * times))
+        moved = (self.running_mean, mean, 1.0), (self.running_var, var, n / (n - self.correction))
+        running_statistics(self.num_batches_tracked, self.momentum, moved)
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batch."""

@@ -1,11 +1,16 @@
 """What the normalization layers share: one composition; they differ in the axes and in where the statistics come from.
 
+It stands here in two forms that compute the same. `_textbook` is the formula of the papers, in their steps and under
+their names: shift by the mean, divide by the deviation, scale and shift again by what was learnt. `normalize` is
+arranged for exactness and speed. A layer calls `normalize` and has both.
+
 There is no backward pass here, and there must never be one: the gradients, of every order, are those of the primitives.
 Hand-derived ones are where engines go wrong silently, in the second order or when a scale is 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import minigrad as mg
@@ -20,6 +25,31 @@ class Normalized(NamedTuple):
     var: mg.Tensor  # divided by n, not n - 1
 
 
+def _textbook(
+    x: mg.Tensor,
+    axes: tuple[int, ...],
+    weight: mg.Tensor | None,
+    bias: mg.Tensor | None,
+    *,
+    eps: float,
+    statistics: tuple[mg.Tensor, mg.Tensor] | None = None,
+) -> Normalized:
+    wide = _widened(x)
+    if statistics is None:
+        mean = mg.mean(wide, axes, keepdims=True).named("mean")
+        centred = (wide - mean).named("_centred")
+        var = mg.mean(mg.square(centred).named("_squares"), axes, keepdims=True).named("var")
+    else:
+        mean, var = statistics
+        centred = (wide - mean).named("_centred")
+    std = mg.sqrt(var + eps).named("_std")
+    y = (centred * (1.0 / std).named("_inv_std")).named("x_hat")
+    y = y if weight is None else (y * weight).named("_scaled")
+    y = y if bias is None else y + bias
+    return Normalized(y if y.dtype == x.dtype else mg.astype(y, x.dtype), mean, var)
+
+
+@mg.composite(textbook=_textbook, fuse=True)
 def normalize(
     x: mg.Tensor,
     axes: tuple[int, ...],
@@ -36,12 +66,7 @@ def normalize(
     variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient; labels with an
     underscore are for whoever reads a drawing or a derivation.
     """
-    if x.dtype.kind != "f":
-        raise DtypeError(
-            f"x has dtype {x.dtype}, and only floats can be normalized; convert it with x.astype('float32')"
-        )
-    half = x.dtype.itemsize == 2
-    wide = mg.astype(x, "float32") if half else x
+    wide = _widened(x)
     if statistics is None:
         d, r, var, shift = mg.deviations(wide, axes)
         d, r, var, shift = d.named("_deviation"), r.named("mean"), var.named("var"), shift.named("_shift")
@@ -61,7 +86,32 @@ def normalize(
         y = (d if r is None else d - r) * scale
         y = y if weight is None else y * weight
         y = y if bias is None else y + bias
-    return Normalized(mg.astype(y, x.dtype) if half else y, mean, var)
+    return Normalized(y if y.dtype == x.dtype else mg.astype(y, x.dtype), mean, var)
+
+
+@mg.composite
+def running_statistics(
+    batches: mg.Buffer, momentum: float | None, moved: Iterable[tuple[mg.Buffer, mg.Tensor, float]]
+) -> None:
+    """Count one more batch, and move each buffer towards `factor` times a new value: kept (1 - m) + new m.
+
+    m is the momentum, or 1 / batches where that is None: the average of all. No gradient flows there. Drawings show
+    it as one box, the state update that it is.
+    """
+    count = batches + 1
+    batches.assign(count)
+    for kept, value, factor in moved:
+        share = 1.0 / mg.astype(count, kept.dtype) if momentum is None else momentum
+        new = mg.reshape(mg.stop_gradient(value, why="running statistics"), kept.shape)
+        kept.assign(kept * (1.0 - share) + new * (share * factor))
+
+
+def _widened(x: mg.Tensor) -> mg.Tensor:
+    if x.dtype.kind != "f":
+        raise DtypeError(
+            f"x has dtype {x.dtype}, and only floats can be normalized; convert it with x.astype('float32')"
+        )
+    return mg.astype(x, "float32") if x.dtype.itemsize == 2 else x
 
 
 def _repeats(weight: mg.Tensor | None, x: mg.Tensor, axes: tuple[int, ...]) -> bool:
