@@ -81,7 +81,7 @@ def test_a_batch_norm_opens_into_primitives():
     found = boxes(step(network()), depth=9, show=("formula",))
     inside = Counter(name.rpartition("/")[2].rpartition("_")[0] for name in found if name.startswith("Sequential/1/"))
     assert {"rsqrt", "sum", "sum_of_squares", "subtract", "multiply", "add"} <= inside.keys()
-    assert "var + 1e-5" in found["Sequential/1/add_2"]
+    assert "var + 1e-5" in found["Sequential/1/normalize/add_2"]
 
 
 def test_two_steps_each_have_their_own_gradients():

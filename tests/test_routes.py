@@ -114,7 +114,7 @@ def test_a_notebook_shows_a_table_of_values():
     assert [row[0] for row in rows] == ["route", "{}", "{mean}", "{var}", "{mean, var}", "total"]
     assert [row[3] for row in rows[4:]] in (["nothing but rounding", "the gradient"], ["nothing", "the gradient"])
     assert len(rows[1][1].splitlines()) == 3
-    assert "".join(table.find("caption").itertext()) == "Routes from BatchNorm1d/add_3 to <x>"
+    assert "".join(table.find("caption").itertext()) == "Routes from BatchNorm1d/normalize/add_3 to <x>"
 
 
 def test_routes_are_compared_by_identity():
