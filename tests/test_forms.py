@@ -1,7 +1,7 @@
 """What runs and what the literature writes are one function: every composite with a textbook.
 
-The layers' own are a promise of the kit's (tests/test_layer_checks.py). Values, gradients to the third order, state and random draws in float64 (`mg.check.forms`), and that a trace, remat and
-the check itself see the form that is in force.
+The layers' own are a promise of the kit's (tests/test_layer_checks.py). Values, gradients to the third order, state and
+random draws in float64 (`mg.check.forms`), and that a trace, remat and the check itself see the form that is in force.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def test_forms_sees_another_value_gradient_state_and_draw() -> None:
         with pytest.raises(mg.check.CheckError, match=fault):
             mg.check.forms(Wrong(fault), [1.5, 2.0])
         with pytest.raises(mg.check.CheckError, match="textbook"):
-            mg.check.layer(Wrong(fault), samples=[mg.Sample(inputs=((4,),))], backends=())
+            mg.check.layer(Wrong(fault), samples=[mg.Sample(inputs=((4,),))])
     with pytest.raises(mg.errors.ArgumentError, match="order: -1"):
         mg.check.forms(Wrong(""), [1.0], order=-1)
 

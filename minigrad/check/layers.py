@@ -60,10 +60,10 @@ def layer(
 ) -> Report:
     """Put a layer through everything that a layer promises, on each of its samples, in training and in evaluation.
 
-    Values and gradients of every input and parameter, to `order`, against differences; the textbook form; constant leaks; float16, float32
-    and float64; state by dict, file and copy; batches of one, three and none; other layouts in memory; other backends,
-    with the same masks; `remat`; a program recorded without values; drawings; repr. What is random draws the same
-    numbers in each run, and what is under `stop_gradient` stays what it was.
+    Values and gradients of every input and parameter, to `order`, against differences; the textbook form; constant
+    leaks; float16, float32 and float64; state by dict, file and copy; batches of one, three and none; other layouts in
+    memory; other backends, with the same masks; `remat`; a program recorded without values; drawings; repr. What is
+    random draws the same numbers in each run, and what is under `stop_gradient` stays what it was.
 
     Args:
         target: a layer's class, its registered name, or a module that is there (its parameters are used, a copy runs).
@@ -149,7 +149,8 @@ def _tried(make: Callable[[], Module], sample: Sample, seed: int, table: Sequenc
 
 
 def _looked(check: Check, trial: Trial, mode: str, sample: Sample, extra: Any) -> Finding:
-    where = f"{mode} of {sample}" if extra == () or check.name in ("gradients", "textbook") else f"{mode}, {extra} of {sample}"
+    plain = extra == () or check.name in ("gradients", "textbook")
+    where = f"{mode} of {sample}" if plain else f"{mode}, {extra} of {sample}"
     try:
         with np.errstate(all="ignore"):
             detail = check.run(trial, *(() if extra == () else (extra,)))

@@ -78,13 +78,12 @@ def orders(trial: Trial, order: int) -> str:
 
 def textbook(trial: Trial, order: int) -> str:
     """What runs and the literature's formula are one function, and leave the same state behind."""
-    steps: list[list[str | None]] = []
-    left = []
+    steps, left = [], []
     for form in ("run", "textbook"):
         layer = trial.copy()
         with trace(layer, form=form, values=False, sources=False) as graph:
-            trial.call(layer, trial.tensors())
-        steps.append([node.op for node in graph.nodes])
+            trial.call(layer, trial.tensors(track=True))
+        steps.append([(node.op, node.inputs, node.cut, repr(node.params)) for node in graph.nodes])
         places = {name: np.array(g.state) for name, g in layer.named_generators()}
         left.append({**layer.state_dict(), **places})
     run, book = left
