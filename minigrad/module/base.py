@@ -131,7 +131,7 @@ class Module(metaclass=Answering):
                         self._warn_of_twins(other, path, value)
                 yield path, value
             if isinstance(value, (Module, list, tuple, dict)):
-                stack.extend(reversed([(f"{path}.{k}" if path else str(k), v) for k, v in _items(value)]))
+                stack.extend(reversed([(f"{path}.{k}" if path else str(k), v) for k, v in items(value)]))
 
     def _warn_of_twins(self, one: str, other: str, generator: Generator) -> None:
         generator.shares = True  # told once
@@ -160,7 +160,7 @@ class Module(metaclass=Answering):
         return (m for _, m in self._children())
 
     def _children(self) -> Iterator[tuple[str, Module]]:
-        stack = list(reversed([(str(k), v) for k, v in _items(self)]))
+        stack = list(reversed([(str(k), v) for k, v in items(self)]))
         seen: set[int] = set()
         while stack:
             path, value = stack.pop()
@@ -169,7 +169,7 @@ class Module(metaclass=Answering):
                     seen.add(id(value))
                     yield path, value
             elif isinstance(value, (list, tuple, dict)):
-                stack.extend(reversed([(f"{path}.{k}", v) for k, v in _items(value)]))
+                stack.extend(reversed([(f"{path}.{k}", v) for k, v in items(value)]))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Every parameter with its dotted name; a shared one once, under its first name."""
@@ -296,13 +296,13 @@ class Module(metaclass=Answering):
 
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Those that no module below holds: attributes, and what lies in containers."""
-        stack = [(str(k), v) for k, v in _items(self)]
+        stack = [(str(k), v) for k, v in items(self)]
         while stack:
             path, value = stack.pop()
             if isinstance(value, Parameter):
                 yield path, value
             elif isinstance(value, (list, tuple, dict)):
-                stack.extend((f"{path}.{k}", v) for k, v in _items(value))
+                stack.extend((f"{path}.{k}", v) for k, v in items(value))
 
     @own_state()
     def zero_grad(self) -> Self:
@@ -387,21 +387,8 @@ class Module(metaclass=Answering):
         return f"{name}(" + (f"\n  {extra}" if extra else "") + "".join(f"\n  {line}" for line in lines) + "\n)"
 
 
-def _items(value: Any) -> list[tuple[Any, Any]]:
+def items(value: Any) -> list[tuple[Any, Any]]:
+    """The attributes of a module, or what a list, tuple or dict holds, by name."""
     if isinstance(value, Module):
         return list(vars(value).items())
     return list(value.items()) if isinstance(value, dict) else list(enumerate(value))
-
-
-def found_at(module: Module, path: str) -> Any:
-    """What stands in `module` at a dotted path, by whichever name it is reached; None where there is nothing."""
-    open_: list[tuple[Any, str]] = [(module, path)]
-    while open_:
-        value, rest = open_.pop()
-        if not rest:
-            return value
-        for key, inner in _items(value) if isinstance(value, (Module, list, tuple, dict)) else ():
-            name = str(key)
-            if rest == name or rest.startswith(f"{name}."):  # a key may have dots of its own: several can fit
-                open_.append((inner, rest[len(name) + 1 :]))
-    return None

@@ -15,7 +15,7 @@ from minigrad.core import Tensor, box
 from minigrad.core.arguments import short
 from minigrad.core.state import Stand, standing
 from minigrad.errors import ArgumentError, ArgumentTypeError, DeviceError, DtypeError, ShapeError
-from minigrad.module.base import Module, found_at
+from minigrad.module.base import Module, items
 from minigrad.module.tensors import Buffer, Parameter
 
 
@@ -113,7 +113,7 @@ class stand_in:  # noqa: N801  (reads as a verb: `with mg.stand_in(model, {…})
 
 
 def _target(module: Module, name: Any) -> Tensor:
-    found = found_at(module, name) if isinstance(name, str) else None
+    found = _found_at(module, name) if isinstance(name, str) else None
     if not isinstance(found, (Parameter, Buffer)):
         have = [n for n, _ in (*module.named_parameters(), *module.named_buffers())]
         raise ArgumentError(
@@ -143,3 +143,17 @@ def _fitting(name: str, value: Any, target: Tensor) -> Tensor:
     if type(fitting._data) in BACKENDS and type(array) in BACKENDS and fitting.device != target.device:
         raise DeviceError(f"stand_in: {name!r} is on {target.device!r}, what is to stand for it on {fitting.device!r}")
     return fitting
+
+
+def _found_at(module: Module, path: str) -> Any:
+    """What stands in `module` at a dotted path, by whichever name it is reached; None where there is nothing."""
+    open_: list[tuple[Any, str]] = [(module, path)]
+    while open_:
+        value, rest = open_.pop()
+        if not rest:
+            return value
+        for key, inner in items(value) if isinstance(value, (Module, list, tuple, dict)) else ():
+            name = str(key)
+            if rest == name or rest.startswith(f"{name}."):  # a key may have dots of its own: several can fit
+                open_.append((inner, rest[len(name) + 1 :]))
+    return None
