@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ops",),
     ("transforms", "linalg", "random", "safe"),
     ("module", "init", "saving", "losses"),
-    ("optim", "data"),
+    ("program", "optim", "data"),
     ("graph", "debug"),
     ("check",),
     ("training",),

@@ -72,4 +72,9 @@ def test_dropout_records_its_words_and_their_place() -> None:
     layer.generator.state = (3, 4, 5)
     recorded = mg.graph.program(layer, mg.ones((2, 3)))
     assert recorded.steps[0].op.name == "random_bits"
-    assert [array.tolist() for _, array in recorded.constants] == [[3, 4], [0, 5, 0, 0]]
+    assert [array.tolist() for _, array in recorded.constants] == [[3, 4], [0, 1, 0, 0]]
+    assert [place.tolist() for place in recorded.read()] == [[0, 5, 0, 0]]
+    assert layer.generator.state == (3, 4, 5)
+    y, place = recorded.run(np.ones((2, 3)), *recorded.read())
+    np.testing.assert_array_equal(y, layer(mg.ones((2, 3))).numpy())
+    assert place.tolist() == [0, 6, 0, 0]

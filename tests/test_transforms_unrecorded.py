@@ -1,4 +1,4 @@
-"""Transforms of functions where nothing is recorded: the derivative is the function's, whatever is in force around it."""
+"""Transforms of functions where nothing is recorded: the derivative is the function's, whatever is in force."""
 
 from __future__ import annotations
 

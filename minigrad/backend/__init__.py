@@ -149,7 +149,7 @@ def _late(array: object) -> Backend:
         backend = get_backend("cupy")
         if kind is backend.array_type:
             return backend
-    if hasattr(kind, "__primitive__"):  # an array without values (minigrad.graph.programs) was asked for one
+    if hasattr(kind, "__primitive__"):  # an array without values (minigrad.program) was asked for one
         array.refuse()  # type: ignore[attr-defined]
     raise UnknownArrayError(
         f"an object of type {kind.__module__}.{kind.__qualname__} is no array of a known backend "

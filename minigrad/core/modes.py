@@ -110,6 +110,7 @@ class Modes:
     replay: Replay | None = None
     standing: Mapping[int, Any] = field(default_factory=dict)  # by id of a tensor: the Stand for it (core/state.py)
     form: Form = "run"  # of composites and layers: what runs, or the formula of the literature where one is given
+    program: Any = None  # the recording of a computation without values (program/record.py)
     outer: Modes | None = None  # what was in force before, to go back to
     by: weakref.ref[change] | None = None  # who set them
     watched: bool = field(init=False, default=False)

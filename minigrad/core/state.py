@@ -9,8 +9,8 @@ was: what nobody replaces costs nothing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from minigrad.core.modes import MODES, Modes, change
@@ -18,6 +18,14 @@ from minigrad.core.node import Leaf
 from minigrad.core.tensor import BOXES, Tensor, box
 
 _DATA, _NODE = Tensor.__dict__["_data"], Tensor.__dict__["_node"]  # a tensor's own, whatever stands for it
+
+
+class Place(NamedTuple):
+    """Where a piece of state lives: what it is called, and how its array is read and put back."""
+
+    name: str
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
 
 
 class Stand:

@@ -61,8 +61,9 @@ class Tensor(Protocols, TensorMethods):
         if not self.is_leaf:
             raise GraphError("data: computed by an operation; only leaves take new data: call .detach() first")
         raw = value._data if isinstance(value, Tensor) else value
-        backend = backend_of(self._data)
-        if not isinstance(raw, backend.array_type):
+        without_values = hasattr(type(self._data), "__primitive__") and type(raw) is type(self._data)
+        backend = None if without_values else backend_of(self._data)
+        if backend is not None and not isinstance(raw, backend.array_type):
             if not isinstance(value, Tensor) and isinstance(
                 raw, (np.ndarray, np.generic, list, tuple, bool, int, float)
             ):
@@ -80,7 +81,7 @@ class Tensor(Protocols, TensorMethods):
                     f"data: the new value has dtype {raw.dtype}, this tensor {self.dtype}; convert it with astype first"
                 )
             raw = raw.astype(self.dtype)
-        rebind(self, backend.copy(raw))
+        rebind(self, raw if backend is None else backend.copy(raw))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,10 +8,10 @@ from minigrad.answers import module_getattr
 from minigrad.graph.derivation import Derivation
 from minigrad.graph.graph import Graph
 from minigrad.graph.nodes import Cotangent, Edge, Node, Scope
-from minigrad.graph.programs import Abstract, Program, Step, program
 from minigrad.graph.recorder import trace
 from minigrad.graph.rendering import render
 from minigrad.graph.routes import Routes
+from minigrad.program import Abstract, Program, Step, program
 
 __all__ = [
     "Abstract", "Cotangent", "Derivation", "Edge", "Graph", "Node", "Program", "Routes", "Scope", "Step", "program",

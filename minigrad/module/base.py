@@ -197,13 +197,13 @@ class Module(metaclass=Answering):
 
     # ---- state
 
-    def _state(self) -> dict[str, Tensor]:
+    def __state__(self) -> dict[str, Tensor]:
         return {name: t for name, t in self._walk() if isinstance(t, (Parameter, Buffer))}
 
     @own_state()
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies on the host of all parameters and buffers, by dotted name, in the order of definition."""
-        return {name: np.array(t.numpy(), order="C") for name, t in self._state().items()}
+        return {name: np.array(t.numpy(), order="C") for name, t in self.__state__().items()}
 
     @own_state()
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Module:
@@ -216,7 +216,7 @@ class Module(metaclass=Answering):
         Raises:
             CheckpointError: names, shapes or dtypes that do not fit, all of them listed.
         """
-        mine = self._state()
+        mine = self.__state__()
         given = {k: v.numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
         faults = []
         if strict:
@@ -367,7 +367,7 @@ class Module(metaclass=Answering):
         return self._replace(cast)
 
     def _replace(self, change: Callable[[Any, bool], Any]) -> Self:
-        for t in self._state().values():
+        for t in self.__state__().values():
             array = change(t._data, isinstance(t, Buffer))
             if array is t._data:
                 continue

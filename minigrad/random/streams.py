@@ -65,12 +65,13 @@ class Generator(metaclass=Answering):
 
     def place(self, like: Tensor | str) -> tuple[Tensor, Tensor]:
         """Key and counter of the next call, as arrays on a device or beside a tensor; the call is then used up."""
-        replay = MODES.get().replay
-        call = self._take() if replay is None else replay.number(self._take)
+        modes = MODES.get()
+        take = self._take if modes.program is None else lambda: modes.program.take(self)
+        call = take() if modes.replay is None else modes.replay.number(take)
+        if modes.program is not None:  # recorded without values: the place is state, which goes in and comes out
+            key, counter = modes.program.draw(self, call)
+            return key, counter
         counter = np.array([0, call, 0, 0], np.uint64)
-        if not isinstance(like, str) and hasattr(type(like._data), "__primitive__"):  # recorded without values
-            beside = like._data.constant
-            return box(beside(np.array([self.seed, self.stream], np.uint64)), None), box(beside(counter), None)
         device = like if isinstance(like, str) else like.device
         backend = get_backend(device)
         key = self._keys.get(device)

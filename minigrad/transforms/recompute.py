@@ -148,7 +148,10 @@ class Witness(Watcher):
         self.seen: list[Any] = []
         self.start = next_id()  # nodes from here on are of this run
         self.departs = ""
-        self._before, self._started = before or (None, 0)  # what the other run saw, and where it began
+        self._before: list[Any] | None = None  # what the other run saw
+        self._started = 0  # where it began
+        if before is not None:
+            self._before, self._started = before
         self._flags: list[Any] = []
         self._made: dict[
             int, tuple[Any, tuple[int, int]]
@@ -203,7 +206,7 @@ class Witness(Watcher):
         if a is b:
             return True
         if type(a) is type(b) is _Taken:
-            made = None not in (a.node, b.node) and a.node >= self.start and b.node >= self._started
+            made = (a.node or 0) >= self.start and (b.node or 0) >= self._started
             return (a.node == b.node or made) and self._same(a.array, b.array)
         if type(a) is not type(b) or isinstance(a, (tuple, int, float, np.generic)) or a is None:
             return type(a) is type(b) and bool(a == b or (a != a and b != b))
@@ -227,7 +230,13 @@ class Witness(Watcher):
 
 
 def _again(
-    f: Any, args: Any, kwargs: Any, replay: Replay, before: tuple[list[Any], int], stood: list[Stand], modes: dict[str, Any]
+    f: Any,
+    args: Any,
+    kwargs: Any,
+    replay: Replay,
+    before: tuple[list[Any], int],
+    stood: list[Stand],
+    modes: dict[str, Any],
 ) -> list[Tensor]:
     """The results of the second run, whose graph they hold. What it updates is let go with it."""
     witness = Witness(before)

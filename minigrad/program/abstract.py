@@ -7,18 +7,21 @@ come from each primitive's own declaration. This is what a compiler reads. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import numpy as np
 
 from minigrad.backend import BACKENDS
-from minigrad.core import Primitive, Tensor
-from minigrad.core.node import leaf
+from minigrad.core import MODES, Primitive, Tensor
 from minigrad.core.primitive import Aval
-from minigrad.core.tensor import box
+from minigrad.core.sources import user_line
+from minigrad.core.state import Place
 from minigrad.errors import GraphError
+
+FEW = 8
+"""Up to so many elements an array may be a constant of a program; what is larger is data or state."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +43,49 @@ class Step:
 class Program:
     """Steps in the order in which they ran, with what went in and what came out.
 
-    `constants` are arrays that entered as they are; a step that is to run on new data each time must not have any of
-    size.
+    `inputs` are the arguments and then the state, `outputs` the results and then the state as it is afterwards, both by
+    `places`. `constants` are small arrays that entered as they are, such as what names a random stream.
     """
 
     inputs: tuple[Abstract, ...] = ()
     outputs: tuple[Any, ...] = ()
     steps: list[Step] = field(default_factory=list)
     constants: list[tuple[Abstract, Any]] = field(default_factory=list)
+    places: tuple[Place, ...] = ()
+    _count: int = 0
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))
 
     def run(self, *arrays: Any, xp: Any = np) -> tuple[Any, ...]:
-        """Run the steps on real arrays, one for each input; what a compiled form must agree with."""
+        """Run the steps on real arrays, one for each input; what a compiled form must agree with.
+
+        State goes in behind the arguments and comes out behind the results; nothing is read or written elsewhere but
+        the options of an optimiser that may change from step to step, such as its rate.
+        """
         if len(arrays) != len(self.inputs):
-            raise GraphError(f"run: the program has {len(self.inputs)} inputs, {len(arrays)} arrays given")
+            state = f", {len(self.places)} of them state (Program.read)" if self.places else ""
+            raise GraphError(f"run: the program has {len(self.inputs)} inputs{state}, {len(arrays)} arrays given")
         values: dict[Abstract, Any] = dict(zip(self.inputs, arrays, strict=True)) | dict(self.constants)
         for step in self.steps:
             out = step.op.forward(xp, *(values.get(i, i) for i in step.inputs), **step.params)
             values.update(zip(step.outputs, out if step.op.outputs > 1 else (out,), strict=True))
         return tuple(values.get(o, o) for o in self.outputs)
+
+    def read(self) -> tuple[Any, ...]:
+        """The state as it is now, in the order in which `run` takes it."""
+        return tuple(place.read() for place in self.places)
+
+    def write(self, state: Sequence[Any]) -> None:
+        """Put a state that came out of `run` where it belongs: into parameters, buffers, optimisers and streams."""
+        if len(state) != len(self.places):
+            raise GraphError(f"write: the program has {len(self.places)} places of state, {len(state)} arrays given")
+        for place, array in zip(self.places, state, strict=True):
+            place.write(array)
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count - 1
 
 
 class Abstract:
@@ -85,16 +110,12 @@ class Abstract:
     @classmethod
     def __primitive__(cls, op: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         program = next(a.program for a in args if isinstance(a, Abstract))
-        inputs = tuple(_constant(program, a) if type(a) in BACKENDS else a for a in args)
+        inputs = tuple(_constant(program, a, op, k) if type(a) in BACKENDS else a for k, a in enumerate(args))
         inferred = op.infer(*inputs, **params)
         avals: tuple[Aval, ...] = inferred if op.outputs > 1 else (inferred,)
-        made = tuple(cls(program, a.shape, a.dtype, _serial(program) + k) for k, a in enumerate(avals))
+        made = tuple(cls(program, a.shape, a.dtype, program._next()) for a in avals)
         program.steps.append(Step(op, inputs, dict(params), made))
         return made if op.outputs > 1 else made[0]
-
-    def constant(self, array: Any) -> Abstract:
-        """`array` as a constant of the same program: for what must be recorded though none of its inputs was yet."""
-        return _constant(self.program, array)
 
     def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise GraphError: somebody asked for a value."""
@@ -120,40 +141,19 @@ for _name in (
 Abstract.__hash__ = object.__hash__  # type: ignore[method-assign]  # == is elementwise
 
 
-def _serial(program: Program) -> int:
-    return len(program.inputs) + len(program.constants) + sum(len(s.outputs) for s in program.steps)
-
-
-def _constant(program: Program, array: Any) -> Abstract:
-    made = Abstract(program, array.shape, array.dtype, _serial(program))
+def _constant(program: Program, array: Any, op: Primitive, k: int) -> Abstract:
+    if array.size > FEW:
+        inputs = (*op.inputs, *(f"{op.variadic}[{i}]" for i in range(k + 1)))
+        recording = MODES.get().program
+        name = recording.name_of(array) if recording is not None else ""
+        raise GraphError(
+            f"{op.name}: {inputs[k]!r} is {name or 'an array'} of shape {tuple(array.shape)} and would be frozen as it "
+            "is now in what is recorded. Pass it as an argument; give what it belongs to as state=(model, optimizer); "
+            f"or make it inside from what goes in: mg.zeros_like(x)\n  at {user_line()}"
+        )
+    for made, known in program.constants:
+        if known is array:
+            return made
+    made = Abstract(program, array.shape, array.dtype, program._next())
     program.constants.append((made, array))
     return made
-
-
-def program(f: Callable[..., Any], *like: Any) -> Program:
-    """Record what `f` does with tensors of the shapes and dtypes of `like`, without computing it.
-
-    Args:
-        f: a function of tensors; it may differentiate, run layers and optimiser updates. Its tensors come out as
-            outputs.
-        like: tensors or arrays, of which only shape, dtype and `requires_grad` are taken.
-
-    Raises:
-        GraphError: `f` needs a value: it branches on one, or leaves minigrad.
-        ShapeError: shapes that do not fit, as in a real run.
-
-    Example:
-        >>> import minigrad as mg
-        >>> print(mg.graph.program(lambda x: mg.exp(x) * 2, mg.zeros((2, 3))))
-        v1: float64[2, 3] = exp(v0)
-        v2: float64[2, 3] = multiply(v1, 2)
-    """
-    out = Program()
-    out.inputs = tuple(Abstract(out, x.shape, x.dtype, k) for k, x in enumerate(like))
-    boxes = [
-        box(a, leaf(a) if getattr(x, "requires_grad", False) else None) for a, x in zip(out.inputs, like, strict=True)
-    ]
-    result = f(*boxes)
-    several = result if isinstance(result, (tuple, list)) else (result,)
-    out.outputs = tuple(r._data if isinstance(r, Tensor) else r for r in several)
-    return out
