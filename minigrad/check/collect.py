@@ -1,4 +1,4 @@
-"""The tests that `pytest --minigrad-layers` adds: one for each sample of each installed layer. pytest alone loads this."""
+"""What `pytest --minigrad-layers` adds: a test for each sample of each installed layer. pytest alone loads this."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def closed_form(*of: Any, samples: tuple[Sample, ...] | None = None) -> Callable
         ... def double_backward(g):
         ...     return {"x": 2.0 * g}
         >>> mg.check.claim(double).compared
-        31
+        19
     """
 
     def entered(form: F) -> F:
