@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from minigrad.answers import answer_attributes
+from minigrad.core import integer
 from minigrad.elsewhere import GRAPH
 from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameError
 from minigrad.graph import data
@@ -102,13 +103,14 @@ class Graph:
         node = self.node(name)
         describe(node, self._nodes)
         assert node.rules is not None
-        return node.rules[index]
+        return node.rules[_input(node, index)]
 
     def expression(self, name: str, index: int = 0) -> Expr | None:
         """That rule as a formula: to write in LaTeX or MathML, or to evaluate with values for `g`, `y` and inputs."""
         node = self.node(name)
         describe(node, self._nodes)
         op = primitive_of(node)
+        index = _input(node, index)
         if op is None or not node.flows[index]:
             return None
         out = expression(op, node, arguments(op, node, self._nodes), index)
@@ -280,6 +282,12 @@ class Graph:
 
 def _brief(value: Any) -> str:
     return f"a tensor of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+
+
+def _input(node: Node, index: int) -> int:
+    if not -len(node.inputs) <= integer(index, "index", "") < len(node.inputs):
+        raise ArgumentError(f"index={index}: {node.name!r} has {len(node.inputs)} inputs, numbered from 0")
+    return index
 
 
 answer_attributes(Graph, "a Graph", GRAPH)

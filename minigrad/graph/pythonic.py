@@ -5,11 +5,11 @@ What is written here gives the same bits as the rule did, since the same primiti
 
 from __future__ import annotations
 
-import json
 import keyword
 import math
 import operator
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from minigrad import ops
+from minigrad.core.arguments import short
 from minigrad.errors import GraphError
 from minigrad.notation import Expr
 from minigrad.notation.expr import bottom_up, operands
 from minigrad.notation.layouts import Atom
-from minigrad.notation.names import spell_index
 
 SUM, PRODUCT, SIGN, ATOM = range(4)
 INFIX = {
@@ -42,13 +42,13 @@ Params = Mapping[str, Any]
 SPELLINGS: dict[str, Callable[[str, Params], str]] = {  # what takes one array
     **dict.fromkeys(("cast", "truncated"), lambda x, p: f"mg.astype({x}, {written(p['dtype'])})"),
     "alias": lambda x, p: x,
-    "broadcast_to": lambda x, p: f"mg.broadcast_to({x}, {p['shape']})",
-    "full": lambda x, p: f"mg.full({p['shape']}, {written(p['value'])}, dtype={written(p['dtype'])})",
-    "permute_dims": lambda x, p: f"mg.permute_dims({x}, {p['axes']})",
-    "reshape": lambda x, p: f"mg.reshape({x}, {p['shape']})",
-    "sliced": lambda x, p: f"{x}[{spell_index(p['spec'])}]",
+    "broadcast_to": lambda x, p: f"mg.broadcast_to({x}, {written(p['shape'])})",
+    "full": lambda x, p: f"mg.full({written(p['shape'])}, {written(p['value'])}, dtype={written(p['dtype'])})",
+    "permute_dims": lambda x, p: f"mg.permute_dims({x}, {written(p['axes'])})",
+    "reshape": lambda x, p: f"mg.reshape({x}, {written(p['shape'])})",
+    "sliced": lambda x, p: f"{x}[{_index(p['spec'])}]",
     "stop_gradient": lambda x, p: f"mg.stop_gradient({x}, why={written(p['why'])})",
-    "take_part": lambda x, p: f"{x}[{':, ' * p['axis']}{p['start']}:{p['stop']}]",
+    "take_part": lambda x, p: f"{x}[{':, ' * p['axis']}{written(p['start'])}:{written(p['stop'])}]",
 }
 INDEXED = frozenset({"sliced", "take_part"})
 REDUCTIONS = frozenset({"all", "any", "max", "min", "sum"})
@@ -97,7 +97,7 @@ def _call(expr: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if name in REDUCTIONS and "axes" in params:
         kept = ", keepdims=True" if params.get("keepdims") else ""
         axes = params["axes"]
-        return f"mg.{name}({bare[0]}, axis={axes[0] if len(axes) == 1 else axes}{kept})", ATOM
+        return f"mg.{name}({bare[0]}, axis={written(axes[0] if len(axes) == 1 else axes)}{kept})", ATOM
     if name in FUNCTIONS and not params:
         return f"mg.{name}({', '.join(bare)})", ATOM
     if op is not None:
@@ -109,7 +109,7 @@ def _call(expr: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if what == "_swap":
         return f"{_in(args[0], ATOM)}.mT", ATOM
     if what == "_take":
-        index = spell_index(params["index"]) if params else ", ".join(bare[1:])
+        index = _index(params["index"]) if params else ", ".join(bare[1:])
         return f"{_in(args[0], ATOM)}[{index}]", ATOM
     raise GraphError(f"python: {expr.text(60)} has no form in Python; no primitive computes it")
 
@@ -129,25 +129,53 @@ def _operand(value: Any) -> tuple[str, int]:
 
 
 def written(value: Any) -> str:
-    """A parameter or number as Python reads it back."""
+    """A parameter or number as Python reads it back: a literal, whatever it holds.
+
+    Raises:
+        GraphError: a value of a type that has no literal.
+    """
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return f'"{np.dtype(value)}"'
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
+        return f'float("{float(value)}")'
     if value is Ellipsis:
         return "..."
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return "(" + ", ".join(map(written, value)) + ("," if len(value) == 1 else "") + ")"
-    return repr(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    if isinstance(value, str):
+        return _quoted(value)
+    for kind in (bool, int, float):  # a subclass may have a repr of its own
+        if isinstance(value, kind):
+            return repr(kind(value))
+    if value is None:
+        return "None"
+    raise GraphError(f"python: {short(value)} is a {type(value).__name__}, which has no literal in Python")
+
+
+def _quoted(text: str) -> str:
+    literal = repr(str(text))
+    return f'"{literal[1:-1]}"' if literal[0] == "'" and '"' not in literal else literal
+
+
+def _index(index: Any) -> str:
+    """An index as it stands between the brackets."""
+    if isinstance(index, tuple) and len(index) == 4 and index[0] == "slice":  # a slice as a hashable parameter holds it
+        index = slice(*index[1:])
+    if isinstance(index, slice):
+        start, stop, step = ("" if part is None else written(part) for part in (index.start, index.stop, index.step))
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+    if isinstance(index, tuple):
+        return ", ".join(map(_index, index)) if index else "()"
+    return written(index)
 
 
 def identifier(name: str) -> str:
     """`name` as a Python name of one's own."""
-    word = re.sub(r"\W", "_", name)
+    word = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name))  # which is what Python takes two names by
     if not word.isidentifier():
         word = f"v{word}"
     return f"{word}_" if keyword.iskeyword(word) or word in ("mg", "op", "graph", "float", "Path") else word

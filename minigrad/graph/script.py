@@ -13,7 +13,7 @@ from minigrad.core import PRIMITIVES
 from minigrad.core.pick import PICK
 from minigrad.errors import GraphError
 from minigrad.graph.formulas import primitive_of
-from minigrad.graph.labels import on_host
+from minigrad.graph.labels import on_host, visible
 from minigrad.graph.nodes import Node
 from minigrad.graph.pythonic import ATOM, SUM, array, code, written
 from minigrad.graph.steps import GradientStep, Naming
@@ -158,12 +158,11 @@ class Script:
 
     def _data(self, values: list[Node], cotangents: list[Node]) -> Iterator[str]:
         yield "# values, as they were recorded"
-        rows = [(self.naming(n), n, self._value(n), f'graph.node("{n.name}").value') for n in values]
+        rows = [(self.naming(n), n, self._value(n), f"graph.node({written(n.name)}).value") for n in values]
         for n in sorted(cotangents, key=lambda n: -self.order[n.name]):
             at = max(k for k, c in enumerate(n.cotangents) if c.sweep == self.sweep)
-            rows.append(
-                (f"d_{self.naming(n)}", n, n.cotangents[at].value, f'graph.node("{n.name}").cotangents[{at}].value')
-            )
+            path = f"graph.node({written(n.name)}).cotangents[{at}].value"
+            rows.append((f"d_{self.naming(n)}", n, n.cotangents[at].value, path))
         self.numbers = sum(
             np.size(part)
             for _, _, value, _ in rows
@@ -189,7 +188,7 @@ class Script:
         if self.numbers <= SMALL:
             return array(on_host(value))
         if k is not None and path.endswith(").value"):
-            path = f'graph.node("{self.picks[node.name][k].name}").value'
+            path = f"graph.node({written(self.picks[node.name][k].name)}).value"
             return f"mg.tensor({path})"
         return f"mg.tensor({path}{'' if k is None else f'[{k}]'})"
 
@@ -200,7 +199,7 @@ class Script:
             yield ""
         yield "import minigrad as mg"
         for name in sorted({*re.findall(r'\bop\["(.+?)"\]', body)}):
-            if (home := _home(name)) is not None:
+            if name in PRIMITIVES and (home := _home(name)) is not None:
                 yield f"import {home}  # declares {name}"
         yield ""
         if "op[" in body:
@@ -220,7 +219,7 @@ def _home(primitive: str) -> str | None:
 
 
 def _commented(line: str, why: str) -> list[str]:
-    indent = " " * (len(line) - len(line.lstrip()))
+    indent, why = " " * (len(line) - len(line.lstrip())), visible(why)  # a comment ends where its line does
     return [f"{line}  # {why}"] if len(line) + len(why) <= WIDTH else [f"{indent}# {why}", line]
 
 

@@ -157,7 +157,7 @@ def spell_leaf(value: Any) -> Spelling:
             return spell_number(value.item())
         text = "array" + (f"({shape[0]})" if len(shape) == 1 else str(shape))
         return Spelling(text, rf"\mathrm{{{text}}}", f"<mi>{text}</mi>")
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) and value.isprintable() else repr(value)
     return Spelling(text, rf"\mathrm{{{escape_latex(text)}}}", f"<mi>{escape_xml(text)}</mi>")
 
 
