@@ -201,7 +201,7 @@ def test_whatever_names_hold_stays_text(text: str, documents: list[str], tmp_pat
         for node in changed["nodes"]:
             node |= {"label": f"{node['label'] or ''}{text}", "source": f"{text}:7"}
         for scope in changed["scopes"]:
-            scope |= {"title": text, "detail": f"{text}{text}"}
+            scope |= {"title": text or "title", "detail": f"{text}{text}"}
         graph = mg.Graph.from_json(json.dumps(changed))
         use(graph)
         if tmp_path.exists() and shutil.which("dot"):

@@ -134,6 +134,7 @@ def _scope(d: dict[str, Any], scopes: dict[str, Scope]) -> Scope:
     for key in ("path", "kind", "title", "detail", "parent"):
         _want(_is_text(d[key]), what, key, d[key])
     _want(_is_name(scope.path) and scope.path not in scopes, what, "path", scope.path)
+    _want(bool(scope.title), what, "title", scope.title)
     _want(scope.kind in ("layer", "composite", "backward"), what, "kind", scope.kind)
     _refers(not scope.parent or scope.parent in scopes, what, scope.parent)
     return scope

@@ -42,13 +42,15 @@ def escape(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """`text` for a plain attribute: its backslashes are no escapes, `<...>` is no markup; DOT cannot hold NUL.
+    """`text` for a plain attribute: its backslashes are no escapes, `<...>` is no markup.
+
+    What XML cannot hold, which an SVG would then be full of, is shown by the sign for what cannot be shown.
 
     A newline is written as the escape: the graphviz package leaves the quotes off a word that ends in one.
     """
     import graphviz  # only a drawing needs it
 
-    held = "".join("\ufffd" if c == "\x00" or 0xD800 <= ord(c) < 0xE000 else c for c in text)
+    held = "".join(c if c in "\n\t" or len(_escaped(c)) == 1 else "\ufffd" for c in text)
     out: str = graphviz.nohtml(graphviz.escape(held).replace("\n", r"\n"))
     return out
 

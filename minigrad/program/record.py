@@ -47,9 +47,11 @@ class Recording:
                     continue
                 before = self.enter(tensor._data)
                 node = leaf(before) if tensor.requires_grad else None
-                self._add(Place(f"{owner}.{name}", _reader(tensor), _writer(tensor)), before, stand := Stand(
-                    tensor, box(before, node), whole=True
-                ))
+                self._add(
+                    Place(f"{owner}.{name}", _reader(tensor), _writer(tensor)),
+                    before,
+                    stand := Stand(tensor, box(before, node), whole=True),
+                )
                 self.stands.append(stand)
 
     def _add(self, place: Place, before: Abstract, key: Hashable) -> None:
@@ -146,9 +148,7 @@ def program(f: Callable[..., Any], *like: Any, state: Any = None) -> Program:
     """
     recording = Recording(_found(f) if state is None else _given(state))
     inputs = tuple(recording.enter(x) for x in like)
-    boxes = [
-        box(a, leaf(a) if getattr(x, "requires_grad", False) else None) for a, x in zip(inputs, like, strict=True)
-    ]
+    boxes = [box(a, leaf(a) if getattr(x, "requires_grad", False) else None) for a, x in zip(inputs, like, strict=True)]
     recording.tensors()
     with standing(recording.stands, program=recording):
         result = f(*boxes)
