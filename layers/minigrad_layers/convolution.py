@@ -83,7 +83,9 @@ class _Conv(_Kernel):
             raise ArgumentError(f"padding: 'same' needs stride 1, and stride is {self.stride}")
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ArgumentError(f"padding: {padding!r} must be sizes, 'valid' or 'same'")
-        self.padding = padding if isinstance(padding, str) else several(padding, self.spatial, "padding", type(self).__name__, 0)
+        self.padding = (
+            padding if isinstance(padding, str) else several(padding, self.spatial, "padding", type(self).__name__, 0)
+        )
         self.padding_mode = padding_mode
         self._learnt(out_channels, in_channels // groups, bias, device, dtype)
 

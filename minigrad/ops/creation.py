@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.core import Operand, ShapeLike, Tensor, astype, dtype_of, integer, integers, number, shape_of, tensor
+from minigrad.core import (
+    MODES,
+    Operand,
+    ShapeLike,
+    Tensor,
+    astype,
+    dtype_of,
+    integer,
+    integers,
+    number,
+    shape_of,
+    tensor,
+)
 from minigrad.core import full_like as constant
 from minigrad.errors import ArgumentError
 from minigrad.ops.index import positions
@@ -18,11 +30,13 @@ __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like"
 def _filled(op: str, shape: ShapeLike, value: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     sizes = integers(shape, "shape", op, least=0)
     _scalar(value, op)
-    return tensor(
-        np.full(sizes, value, None if dtype is None else dtype_of(dtype, op)),
-        device=device,
-        requires_grad=requires_grad,
-    )
+    return _made(np.full(sizes, value, None if dtype is None else dtype_of(dtype, op)), device, requires_grad)
+
+
+def _made(array: Any, device: str | None, requires_grad: bool = False) -> Tensor:
+    made = tensor(array, device=device, requires_grad=requires_grad)
+    recording = MODES.get().program  # made of nothing but what is said in the code: a constant of any size
+    return made if recording is None else recording.made(made)
 
 
 def _scalar(value: Any, op: str) -> Any:
@@ -107,7 +121,7 @@ def linspace(
     count = integer(num, "num", "linspace", least=0)
     kind = np.dtype(np.float64) if dtype is None else dtype_of(dtype, "linspace")
     _finite("linspace", start=start, stop=stop)
-    return tensor(np.linspace(start, stop, count, endpoint=endpoint, dtype=kind), device=device)
+    return _made(np.linspace(start, stop, count, endpoint=endpoint, dtype=kind), device)
 
 
 def _finite(op: str, **bounds: Any) -> None:
@@ -141,7 +155,7 @@ def arange(
     if step == 0:
         raise ArgumentError("arange: step=0 never arrives; give a step above or below 0")
     if like is None:
-        return tensor(np.arange(first, last, step, dtype=kind), device=device)
+        return _made(np.arange(first, last, step, dtype=kind), device)
     if device is not None:
         raise ArgumentError(f"arange: device={device!r} and like= both say where; give one of them")
     counted: Any = positions(like, n=max(0, math.ceil((last - first) / step)))
@@ -154,4 +168,4 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: str | None =
     """The identity matrix (n, m)."""
     rows = integer(n, "n", "eye", least=0)
     columns = rows if m is None else integer(m, "m", "eye", least=0)
-    return tensor(np.eye(rows, columns, dtype=dtype_of(dtype or np.float64, "eye")), device=device)
+    return _made(np.eye(rows, columns, dtype=dtype_of(dtype or np.float64, "eye")), device)

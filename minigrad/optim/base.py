@@ -19,6 +19,7 @@ from minigrad.backend import backend_of, transfer
 from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
 from minigrad.core.state import own_state
 from minigrad.errors import ArgumentError, CheckpointError, DtypeError
+from minigrad.optim.recorded import record_step
 
 Params = Iterable[Any]  # tensors, pairs (name, tensor), or groups: dicts with "params" and options
 Slots = dict[str, Any]  # "step" and the state arrays of one parameter
@@ -114,6 +115,10 @@ class Optimizer(metaclass=Answering):
         """Raise ArgumentError for options out of their range."""
         raise NotImplementedError
 
+    def __state__(self) -> dict[str, Tensor]:
+        """The tensors that go in and come out of a recorded step; slots do where the step meets them."""
+        return dict(self.named_parameters())
+
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters with the names that they were given, else positions "0", "1", …"""
         for names, group in zip(self._names, self.param_groups, strict=True):
@@ -132,6 +137,9 @@ class Optimizer(metaclass=Answering):
     @own_state()
     def step(self) -> None:
         """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
+        if MODES.get().program is not None:
+            record_step(self, MODES.get().program)
+            return
         opened = any(watcher.opens_steps for watcher in MODES.get().watchers)
         fused = type(self).fused is not Optimizer.fused and not opened
         for group, names in zip(self.param_groups, self._names, strict=True):

@@ -25,10 +25,10 @@ from minigrad.program.abstract import Abstract, Program
 class Recording:
     """The program that is being recorded, as those see it who keep state that is no tensor (in `Modes.program`)."""
 
-    def __init__(self, state: Mapping[str, Any]) -> None:
+    def __init__(self, state: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         self.program = Program()
         self.places: list[Place] = []
-        self._owners = state
+        self._owners, self._known = state, known
         self._before: list[Abstract] = []
         self._now: dict[Hashable, Any] = {}
         self._keys: list[Hashable] = []
@@ -58,6 +58,12 @@ class Recording:
         self.places.append(place)
         self._before.append(before)
         self._keys.append(key)
+
+    def made(self, tensor: Tensor) -> Tensor:
+        """`tensor`, made by the code alone, as a constant of the program."""
+        constant = self.enter(tensor._data)
+        self.program.constants.append((constant, tensor._data))
+        return box(constant, leaf(constant) if tensor.requires_grad else None)
 
     def at(self, key: Hashable, place: Callable[[], Place]) -> Any:
         """The value of the state that `key` names, as of now in the recording; met for the first time, an input."""
@@ -99,9 +105,9 @@ class Recording:
 
     def name_of(self, array: Any) -> str:
         """What a constant is, if it is known by name."""
-        for owner, held in self._owners.items():
+        for owner, held in self._known.items():
             for name, tensor in held.__state__().items():
-                if tensor._data is array:
+                if tensor._data is array or getattr(array, "base", None) is tensor._data:  # or a view of it
                     return f"{owner}.{name}"
         return ""
 
@@ -146,7 +152,8 @@ def program(f: Callable[..., Any], *like: Any, state: Any = None) -> Program:
         v1: float64[2, 3] = exp(v0)
         v2: float64[2, 3] = multiply(v1, 2)
     """
-    recording = Recording(_found(f) if state is None else _given(state))
+    found = _found(f)
+    recording = Recording(found if state is None else _given(state), found)
     inputs = tuple(recording.enter(x) for x in like)
     boxes = [box(a, leaf(a) if getattr(x, "requires_grad", False) else None) for a, x in zip(inputs, like, strict=True)]
     recording.tensors()
