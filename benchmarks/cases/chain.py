@@ -79,18 +79,29 @@ def deep_step(chains: int, length: int) -> Step:
     return step
 
 
-def watched_step(program: Program, size: int, *, on: bool) -> Step:
-    """minigrad inside a trace, or after one that is over and that must cost nothing any more."""
+def watched_step(program: Program, size: int, *, on: bool, sources: bool = True, lifted: bool = False) -> Step:
+    """minigrad inside a trace, or after one that is over and that must cost nothing any more.
+
+    `sources` notes the line of each operation; `lifted` records the backward pass as well, rule by rule.
+    """
     import minigrad as mg
 
-    step = minigrad_step(program, size)
+    step = recorded_step(program, size) if lifted else minigrad_step(program, size)
 
     def traced() -> object:
-        with mg.trace():
+        with mg.trace(sources=sources):
             return step()
 
     traced()
     return traced if on else step
+
+
+def recorded_step(program: Program, size: int) -> Step:
+    """minigrad with the backward pass recorded, so that it can be differentiated again."""
+    import minigrad as mg
+
+    x, y = (mg.tensor(a, requires_grad=True) for a in operands(size))
+    return lambda: mg.gradients(program(x, y), [x, y], create_graph=True)[1]
 
 
 def autograd_step(program: Program, size: int) -> Step:
@@ -122,11 +133,14 @@ CASES = (
     case("short", "z = (x*y + x).sum(); z.backward() over 4 float32", short, 4, 1, ()),
     Case(
         "trace",
-        "the operations of chain before, after and inside a trace",
+        "the operations of chain before, after and inside a trace, and with the backward pass recorded",
         {
             "minigrad": lambda: minigrad_step(chain, 16),
             "after a trace": lambda: watched_step(chain, 16, on=False),
+            "without lines": lambda: watched_step(chain, 16, on=True, sources=False),
             "traced": lambda: watched_step(chain, 16, on=True),
+            "recorded": lambda: recorded_step(chain, 16),
+            "recorded, traced": lambda: watched_step(chain, 16, on=True, lifted=True),
         },
         kept=(),
         per=OPS,

@@ -6,7 +6,6 @@ a training step.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,20 +26,11 @@ WEAK = (float, int, bool)
 NONE_TOO = ("equal", "not_equal")  # Python compares with None all the time; nothing is equal to it
 
 
-def observed(
-    op: Primitive, call: Callable[..., Any], mode: Modes, args: tuple[Any, ...], params: dict[str, Any]
-) -> Any:
-    """A call that somebody watches: run as if nobody did, then told."""
-    try:
-        MODES.set(mode.unwatched)
-        out = call(*args, **params)
-    finally:
-        MODES.set(mode)
-    params = op.defaults | params if op.defaults else params
+def tell(mode: Modes, op: Primitive, args: tuple[Any, ...], params: dict[str, Any], out: Any) -> None:
+    """Those who watch hear of a call that ran."""
     args = shown(args) if mode.standing else args
     for watcher in mode.watchers:
         watcher.forward(op, args, params, out)
-    return out
 
 
 def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -105,9 +95,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
     node = _record(op, args, raw, nodes, params, y) if mode.recording and op.differentiable and any(nodes) else None
     out = tuple(pick(node, k, array) for k, array in enumerate(y)) if op.outputs > 1 else box(y, node)
     if mode.watched:
-        args = shown(args) if mode.standing else args
-        for watcher in mode.watchers:
-            watcher.forward(op, args, params, out)
+        tell(mode, op, args, params, out)
     return out
 
 

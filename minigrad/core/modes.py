@@ -115,12 +115,10 @@ class Modes:
     by: weakref.ref[change] | None = None  # who set them
     watched: bool = field(init=False, default=False)
     scoped: bool = field(init=False, default=False)
-    unwatched: Modes = field(init=False)  # the same without watchers
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watched", bool(self.watchers))
         object.__setattr__(self, "scoped", self.watched or self.form != "run")
-        object.__setattr__(self, "unwatched", replace(self, watchers=()) if self.watchers else None)
 
 
 MODES: ContextVar[Modes] = ContextVar("minigrad_modes", default=Modes())  # noqa: B039  (Modes is immutable)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import BACKENDS
-from minigrad.core.dispatch import apply, arguments, observed
+from minigrad.core.dispatch import apply, arguments, tell
 from minigrad.core.faults import explain, filled
 from minigrad.core.modes import MODES
 from minigrad.core.node import TapeNode, next_id
@@ -148,8 +148,6 @@ def unary(op: Primitive) -> Callable[..., Any]:
         mode = modes()
         if kernel is None:
             return apply(op, (x,), params)
-        if boxed and mode.watched:
-            return observed(op, call, mode, (x,), params)
         if len(params) != len(defaults):
             params = filled(op, params)
         try:
@@ -168,15 +166,17 @@ def unary(op: Primitive) -> Callable[..., Any]:
         parent = x._node
         if parent is None or not tracks or not mode.recording:
             out._node = None
-            return out
-        out._node = node = new(TapeNode)
-        node.id = next_id()
-        node.op = op
-        node.parents = (parent,)
-        node.saved = (y if keep_y else None, a if keep_x else None)
-        node.params = params
-        node.shape = y.shape
-        node.dtype = y.dtype
+        else:
+            out._node = node = new(TapeNode)
+            node.id = next_id()
+            node.op = op
+            node.parents = (parent,)
+            node.saved = (y if keep_y else None, a if keep_x else None)
+            node.params = params
+            node.shape = y.shape
+            node.dtype = y.dtype
+        if mode.watched:
+            tell(mode, op, (x,), defaults | params, out)  # in the order of the declaration
         return out
 
     return call
@@ -222,8 +222,6 @@ def binary(op: Primitive) -> Callable[..., Any]:
         mode = modes()
         if kernel is None:
             return apply(op, (a, b), {})
-        if mode.watched:
-            return observed(op, call, mode, (a, b), {})
         try:
             y = kernel(x, z)
         except Exception as error:
@@ -237,20 +235,22 @@ def binary(op: Primitive) -> Callable[..., Any]:
         out._data = y
         if (node_a is None and node_b is None) or not mode.recording:
             out._node = None
-            return out
-        out._node = node = new(TapeNode)
-        node.id = next_id()
-        node.op = op
-        node.parents = (node_a, node_b)
-        if node_b is None:
-            node.saved = (y if a_keeps_y else None, x if a_keeps_a else None, z if a_keeps_b else None)
-        elif node_a is None:
-            node.saved = (y if b_keeps_y else None, x if b_keeps_a else None, z if b_keeps_b else None)
         else:
-            node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
-        node.params = None
-        node.shape = y.shape
-        node.dtype = y.dtype
+            out._node = node = new(TapeNode)
+            node.id = next_id()
+            node.op = op
+            node.parents = (node_a, node_b)
+            if node_b is None:
+                node.saved = (y if a_keeps_y else None, x if a_keeps_a else None, z if a_keeps_b else None)
+            elif node_a is None:
+                node.saved = (y if b_keeps_y else None, x if b_keeps_a else None, z if b_keeps_b else None)
+            else:
+                node.saved = (y if keep_y else None, x if keep_a else None, z if keep_b else None)
+            node.params = None
+            node.shape = y.shape
+            node.dtype = y.dtype
+        if mode.watched:
+            tell(mode, op, (a, b), {}, out)
         return out
 
     return call

@@ -44,8 +44,10 @@ class Known:
 
     def itself(self, tensor: Any) -> str | None:
         """The node of this tensor: of this box, or of another one at its place in the engine's graph."""
-        name = self.box(tensor)
-        return self.by_node.get(tensor._node.id) if name is None and tensor._node is not None else name
+        seen = self._tensors.get(id(tensor))  # as `box`, which would cost a call more at every operation
+        if seen is not None and seen[0]() is tensor:
+            return seen[1]
+        return self.by_node.get(tensor._node.id) if tensor._node is not None else None
 
     def array(self, array: Any) -> str | None:
         """The node whose value is this array, or of which it is a view of the whole."""

@@ -101,6 +101,8 @@ def ancestors(scope: str, scopes: dict[str, Scope]) -> list[str]:
 
 def common(a: str, b: str, scopes: dict[str, Scope]) -> str:
     """The innermost scope that encloses both."""
+    if a == b:
+        return a
     shared = ""
     for left, right in zip(ancestors(a, scopes), ancestors(b, scopes), strict=False):
         if left != right:

@@ -17,7 +17,7 @@ from minigrad.backend import BACKENDS
 from minigrad.core import BOXES, Tensor, change
 from minigrad.core.modes import MODES, Form, Watcher
 from minigrad.core.primitive import Primitive
-from minigrad.core.sources import user_line
+from minigrad.core.sources import Lines
 from minigrad.errors import ArgumentError
 from minigrad.graph.brief import brief
 from minigrad.graph.graph import Graph
@@ -93,7 +93,9 @@ class Recorder(Watcher):
     def __init__(self, graph: Graph, model: Any, values: bool, sources: bool) -> None:
         self.graph, self.values, self.sources = graph, values, sources
         self._scope = ""
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] = {}  # how often a scope of this path was opened
+        self._numbers: dict[tuple[str, str], int] = {}  # how many nodes of this kind there are in a scope
+        self._lines = Lines()
         self._known = graph._known
         self._paths: dict[int, str] = {}  # id of a module of the model -> dotted path
         self._names: dict[int, str] = {}  # id of a parameter or buffer -> dotted name
@@ -117,36 +119,46 @@ class Recorder(Watcher):
         outer, home = self._scope, self._sweep.scope if self._sweep is not None else ""
         if home and not outer.startswith(home):
             self._scope = home
-        internal = bool(home)
-        if op.name in RANDOM:  # its key and counter are its own, though another draw may have the same
-            inputs: tuple[str | None, ...] = tuple(map(self._constant, map(_raw, args), op.inputs))
-        else:
-            inputs = tuple(None if a is None else self._find(a, internal) for a in args)
-        outs, recording = out if op.outputs > 1 else (out,), MODES.get().recording
+        internal, scope, recording, random = bool(home), self._scope, MODES.get().recording, op.name in RANDOM
+        inputs: list[str | None] = []
+        cut: list[bool] = []
+        for a in args:
+            if type(a) in BOXES and not random:
+                name, itself = self._find(a, internal)
+                inputs.append(name)
+                cut.append(not (itself and recording))
+            else:  # a random draw's key and counter are its own, though another draw may have the same
+                label = op.inputs[len(inputs)] if random else None
+                inputs.append(None if a is None else self._constant(_raw(a), label))
+                cut.append(True)
+        several = op.outputs > 1
+        outs = out if several else (out,)
         engine = outs[0]._node
-        if op.outputs > 1 and engine is not None:
+        if several and engine is not None:
             engine = engine.parents[0]  # the outputs' nodes are picks from it
-        node = Node(
-            self._number(self._scope, op.name),
-            "random" if op.name in RANDOM else "op",
-            op=op.name,
-            scope=self._scope,
-            inputs=inputs,
-            flows=tuple(p is not None for p in engine.parents) if engine is not None else (False,) * len(args),
-            cut=tuple(not recording or not self._itself(a) for a in args),
-            params=dict(params),
-            shape=tuple(t.shape for t in outs) if op.outputs > 1 else out.shape,
-            dtype=tuple(t.dtype for t in outs) if op.outputs > 1 else out.dtype,
-            kept=_bytes(engine),
-            tracked=engine is not None,
-            source=user_line() if self.sources else None,
+        node = Node(  # by position, in the order of the class, which takes half the time
+            self._number(scope, op.name),
+            "random" if random else "op",
+            op.name,
+            scope,
+            tuple(inputs),
+            (False,) * len(args) if engine is None else tuple([p is not None for p in engine.parents]),
+            tuple(cut),
+            dict(params),
+            tuple(t.shape for t in outs) if several else out._data.shape,
+            tuple(t.dtype for t in outs) if several else out._data.dtype,
+            None,
+            0 if engine is None else _bytes(engine.saved),
+            engine is not None,
+            None,
+            self._lines() if self.sources else None,
         )
-        if op.outputs > 1:
+        if several:
             self._add(node, None)
             if engine is not None:
                 self._known.by_node[engine.id] = node.name
             for k, t in enumerate(outs):
-                self._add(_pick(node, k, t, self._number(self._scope, "pick")), t)
+                self._add(_pick(node, k, t, self._number(scope, "pick")), t)
         else:
             self._add(node, out)
         self._scope = outer
@@ -177,7 +189,7 @@ class Recorder(Watcher):
 
     def update(self, target: Any, value: Any) -> None:
         home, self._scope = self._scope, ""  # an optimiser's step is no use of a parameter outside its layer
-        old = self._known.box(target) or self._find(target)
+        old = self._known.box(target) or self._find(target)[0]
         self._scope = home
         made = self._known.array(value)
         node = Node(
@@ -189,7 +201,7 @@ class Recorder(Watcher):
             shape=tuple(value.shape),
             dtype=value.dtype,
             label=self.graph._nodes[old].label,
-            source=user_line() if self.sources else None,
+            source=self._lines() if self.sources else None,
         )
         places = self._known.by_node
         cotangents = places.get(target._node.id) if target._node is not None else None
@@ -198,7 +210,7 @@ class Recorder(Watcher):
             places[target._node.id] = cotangents
 
     def label(self, tensor: Any, name: str) -> None:
-        self.graph._nodes[self._find(tensor)].label = name
+        self.graph._nodes[self._find(tensor)[0]].label = name
 
     def enter(self, kind: str, name: str, subject: Any, given: Any) -> None:
         title, detail = name, ""
@@ -226,9 +238,9 @@ class Recorder(Watcher):
         return path
 
     def _number(self, scope: str, what: str) -> str:
-        stem = f"{scope}/{what}" if scope else what
-        n = self._counts[f"{stem}#"] = self._counts.get(f"{stem}#", 0) + 1
-        return f"{stem}_{n}"
+        key = scope, what
+        n = self._numbers[key] = self._numbers.get(key, 0) + 1
+        return f"{scope}/{what}_{n}" if scope else f"{what}_{n}"
 
     def _add(self, node: Node, tensor: Any) -> str:
         self.graph._nodes[node.name] = node
@@ -238,23 +250,28 @@ class Recorder(Watcher):
             self._known.add(tensor, node.name, self.values)
         return node.name
 
-    def _find(self, value: Any, internal: bool = False) -> str:
-        """The node of a value that an operation met; a new leaf for one that was not seen before.
+    def _find(self, tensor: Tensor, internal: bool = False) -> tuple[str, bool]:
+        """The node of a tensor that an operation met, and whether it is that very value and not only shows its array;
+        a new leaf for one that was not seen before.
 
         `internal`: it is the recorded backward pass's own affair, and no input of the program.
         """
-        if type(value) not in BOXES:
-            return self._constant(value)
-        name = self._known.find(value)
+        name = self._known.itself(tensor)
+        itself = name is not None
         if name is None:
-            made_inside = bool(self._scope) and self._given is not None and id(value) not in self._given
-            return self._leaf(value, internal or (made_inside and not value.requires_grad))
+            name = self._known.array(tensor._data)
+        if name is None:
+            made_inside = bool(self._scope) and self._given is not None and id(tensor) not in self._given
+            return self._leaf(tensor, internal or (made_inside and not tensor.requires_grad)), True
         node = self.graph._nodes[name]
-        if node.kind == "update" and value._node is not None:
-            self._known.by_node[value._node.id] = name  # from now on its gradients are those of the new value
+        if node.kind == "op":
+            return name, itself
+        if node.kind == "update" and tensor._node is not None:
+            self._known.by_node[tensor._node.id] = name  # from now on its gradients are those of the new value
+            itself = True
         if node.kind in ("parameter", "buffer", "constant"):
             node.scope = common(node.scope, self._scope, self.graph._scopes)
-        return name
+        return name, itself
 
     def _leaf(self, tensor: Tensor, internal: bool) -> str:
         kind: Kind = STATE.get(type(tensor).__name__, "constant" if internal else "input")
@@ -269,9 +286,6 @@ class Recorder(Watcher):
             label=tensor.name or dotted,
         )
         return self._add(node, tensor)
-
-    def _itself(self, value: Any) -> bool:
-        return type(value) in BOXES and self._known.itself(value) is not None
 
     def _constant(self, value: Any, label: str | None = None) -> str:
         """A number or a bare array; with a label, as a value of its own, whatever else it is known as."""
@@ -345,10 +359,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[^\w.\-]+", "_", name)[:60] or "_"
 
 
-def _bytes(engine: Any) -> int:
-    saved = engine.saved if engine is not None and engine.saved is not None else ()
-    flat = [a for s in saved for a in (s if isinstance(s, tuple) else (s,))]
-    return sum({id(a): int(a.nbytes) for a in flat if hasattr(a, "nbytes")}.values())
+def _bytes(saved: tuple[Any, ...] | None) -> int:
+    """What the arrays among them take, each counted once."""
+    total, seen = 0, list[int]()
+    for value in saved or ():
+        if value is None:
+            continue
+        for array in value if type(value) is tuple else (value,):
+            size = getattr(array, "nbytes", 0)
+            if size and id(array) not in seen:
+                seen.append(id(array))
+                total += int(size)
+    return total
 
 
 def _pick(node: Node, k: int, tensor: Tensor, name: str) -> Node:
