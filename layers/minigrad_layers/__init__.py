@@ -25,6 +25,7 @@ from minigrad_layers import (
     embedding,
     normalization,
     pooling,
+    recurrent,
     reshaping,
     upsampling,
 )
@@ -36,6 +37,7 @@ from minigrad_layers.dropout import *
 from minigrad_layers.embedding import *
 from minigrad_layers.normalization import *
 from minigrad_layers.pooling import *
+from minigrad_layers.recurrent import *
 from minigrad_layers.reshaping import *
 from minigrad_layers.upsampling import *
 
@@ -48,6 +50,7 @@ __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__
+__all__ += recurrent.__all__
 __all__ += reshaping.__all__
 __all__ += upsampling.__all__
 

@@ -77,15 +77,14 @@ class _Conv(_Kernel):
         dtype: Any = None,
     ) -> None:
         self._sized(in_channels, out_channels, groups, kernel_size, stride, dilation)
+        kind = type(self).__name__
         if padding_mode not in PADDING_MODES:
-            raise ArgumentError(f"padding_mode: {padding_mode!r} must be one of {', '.join(map(repr, PADDING_MODES))}")
+            raise ArgumentError(f"{kind}: padding_mode={padding_mode!r} must be one of {', '.join(PADDING_MODES)}")
         if padding == "same" and any(s != 1 for s in self.stride):
-            raise ArgumentError(f"padding: 'same' needs stride 1, and stride is {self.stride}")
+            raise ArgumentError(f"{kind}: padding='same' needs stride 1, and stride is {self.stride}")
         if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise ArgumentError(f"padding: {padding!r} must be sizes, 'valid' or 'same'")
-        self.padding = (
-            padding if isinstance(padding, str) else several(padding, self.spatial, "padding", type(self).__name__, 0)
-        )
+            raise ArgumentError(f"{kind}: padding={padding!r} must be sizes, 'valid' or 'same'")
+        self.padding = padding if isinstance(padding, str) else several(padding, self.spatial, "padding", kind, 0)
         self.padding_mode = padding_mode
         self._learnt(out_channels, in_channels // groups, bias, device, dtype)
 
@@ -118,7 +117,7 @@ def _circular(x: mg.Tensor, around: tuple[tuple[int, int], ...]) -> mg.Tensor:
     for axis, (before, after) in enumerate(around, 2):
         n = x.shape[axis]
         if max(before, after) > n:
-            raise ShapeError(f"padding_mode: 'circular' cannot take {max(before, after)} from axis {axis} of {x.shape}")
+            raise ShapeError(f"padding_mode='circular' cannot take {max(before, after)} from axis {axis} of {x.shape}")
         every = (slice(None),) * axis
         x = mg.concat([x[(*every, slice(n - before, n))], x, x[(*every, slice(0, after))]], axis=axis)
     return x
