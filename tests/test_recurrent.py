@@ -97,8 +97,9 @@ def test_layer_norm_inside_is_the_papers(rng: np.random.Generator) -> None:
     out = (1 - z) * np.tanh(p[:, 8:] + r * q[:, 8:]) + z * h
     np.testing.assert_allclose(gru(mg.tensor(x), mg.tensor(h)).numpy(), out, rtol=1e-12)
     s = rnn.state_dict()
-    a = normalized(x @ s["weight_ih"].T) * s["norm.ih.0.weight"] + normalized(h @ s["weight_hh"].T) * (
-        s["norm.hh.0.weight"]
+    a = (
+        normalized(x @ s["weight_ih"].T) * s["norm.ih.0.weight"]
+        + normalized(h @ s["weight_hh"].T) * (s["norm.hh.0.weight"])
     )
     out = np.tanh(a + s["bias_ih"] + s["bias_hh"])
     np.testing.assert_allclose(rnn(mg.tensor(x), mg.tensor(h)).numpy(), out, rtol=1e-12)

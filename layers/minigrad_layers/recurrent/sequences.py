@@ -97,9 +97,7 @@ class _Recurrent(mg.Module):
             )
         return list(zip(*(mg.unstack(s) for s in state), strict=True))
 
-    def _direction(
-        self, x: mg.Tensor, state: steps.States | None, suffix: str
-    ) -> tuple[mg.Tensor, steps.States]:
+    def _direction(self, x: mg.Tensor, state: steps.States | None, suffix: str) -> tuple[mg.Tensor, steps.States]:
         """Through all times in one layer and direction."""
         norm: Norms | None = getattr(self, f"norm{suffix}")
         w = steps.of(self, suffix)
