@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what _LATER has, for type checkers and editors; tests/test_
     from minigrad.saving import load_tensors as load_tensors
     from minigrad.saving import save as save
     from minigrad.training import fit as fit
+    from minigrad.training import mc_dropout as mc_dropout
 else:  # so that a type checker knows of no other name
     from minigrad import ops, transforms
     from minigrad.answers import unknown_name
@@ -67,7 +68,7 @@ else:  # so that a type checker knows of no other name
             "graph": "Graph trace",
             "module": "Buffer Module Parameter Sample closed_form layer layers register_layer stand_in summary",
             "saving": "load load_tensors save",
-            "training": "fit",
+            "training": "fit mc_dropout",
         }.items()
         for name in names.split()
     }

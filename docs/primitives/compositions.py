@@ -22,8 +22,8 @@ K1, K2, K3 = np.ones((2, 2, 3)), np.ones((2, 2, 3, 3)), np.ones((2, 2, 3, 3, 3))
 LABELS, PLACES, ROWS = np.zeros(3, np.int64), np.zeros((3, 2), np.int64), np.array([0, 2])
 NOT_HERE = frozenset(
     "arange eye full full_like linspace ones ones_like zeros zeros_like tensor to closed_form composite fit grad "
-    "gradients hessian hvp jacobian jvp layer layers load load_tensors primitive register_layer remat save summary "
-    "value_and_grad vjp".split()
+    "gradients hessian hvp jacobian jvp layer layers load load_tensors mc_dropout primitive register_layer remat save "
+    "summary value_and_grad vjp".split()
 )  # what makes arrays or moves them, and what takes functions, models or files
 
 

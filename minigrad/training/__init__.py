@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from minigrad.answers import module_getattr
 from minigrad.training.callbacks import Callback, Checkpoint, EarlyStopping, HistoryFile
+from minigrad.training.estimates import mc_dropout, update_bn
 from minigrad.training.history import History
 from minigrad.training.interrupt import Interrupted
 from minigrad.training.loop import fit
@@ -13,7 +14,7 @@ from minigrad.training.run import Run
 
 __all__ = [
     "Callback", "Checkpoint", "EarlyStopping", "History", "HistoryFile", "Interrupted", "Progress", "Run", "accuracy",
-    "binary_accuracy", "fit",
+    "binary_accuracy", "fit", "mc_dropout", "update_bn",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

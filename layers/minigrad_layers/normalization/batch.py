@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
@@ -78,15 +78,21 @@ class _BatchNorm(mg.Module):
             )
         y, mean, var = normalize(x, axes, weight, bias, eps=self.eps)
         if self.training:
-            self._track(mean, var, n)
+            self.update_statistics(mean, var, n)
         return y
 
-    def _track(self, mean: mg.Tensor, var: mg.Tensor, n: int) -> None:
-        """Move the running statistics towards those of a batch with `n` values per channel."""
+    def update_statistics(
+        self, mean: mg.Tensor, var: mg.Tensor, count: int, momentum: float | Literal["own"] | None = "own"
+    ) -> None:
+        """Move the running statistics towards those of a batch with `count` values per channel, `var` divided by it.
+
+        `momentum` is the layer's own unless given; None is the average of all batches.
+        """
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        moved = (self.running_mean, mean, 1.0), (self.running_var, var, n / (n - self.correction))
-        running_statistics(self.num_batches_tracked, self.momentum, moved)
+        moved = (self.running_mean, mean, 1.0), (self.running_var, var, count / (count - self.correction))
+        share = self.momentum if momentum == "own" else momentum
+        running_statistics(self.num_batches_tracked, share, moved)
 
     def reset_running_stats(self) -> None:
         """Forget the running statistics: mean 0, variance 1, no batch."""
