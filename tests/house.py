@@ -40,8 +40,8 @@ ORDERS: tuple[tuple[str, ...], ...] = (
     tuple(
         f"ops.{name}"
         for name in (
-            "compare elementwise functions special reduce shape joining index arrange scan sorting padding linalg "
-            "decompose products windows conv pool creation composite"
+            "compare elementwise rounding functions special reduce shape joining index arrange scan sorting padding "
+            "linalg decompose products windows conv pool creation composite"
         ).split()
     ),
 )

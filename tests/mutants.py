@@ -272,8 +272,8 @@ def declared(op: Any, fault: Fault) -> Iterator[Any]:
     name = f"{op.name}_mutant"
     try:
         yield mg.primitive(
-            *rules, show=op.show, samples=op.samples, kind=op.kind, c=op.c, infer=op.infer_with, outputs=op.outputs,
-            name=name,
+            *rules, show=op.show, samples=op.samples, kind=op.kind, c=op.c, reduce=op.reduce,
+            infer=op.infer_with, outputs=op.outputs, name=name,
         )(op.forward).primitive  # fmt: skip
     finally:
         PRIMITIVES.pop(name, None)

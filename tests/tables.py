@@ -67,7 +67,7 @@ REGULAR = ("inv", "solve", "slogdet", "cholesky", "qr")
 FLOATS = ("float16", "float32", "float64")
 
 
-ROUNDED = frozenset({"sqrt", "fabs", "floor", "ceil", "trunc", "rint", "isfinite", "isinf", "isnan"})
+ROUNDED = frozenset("sqrt fabs floor ceil trunc rint fmod copysign isfinite isinf isnan".split())
 """C's functions that give the nearest number, as arithmetic does: the same in every loop of every library."""
 
 
@@ -77,7 +77,8 @@ def exact(op: Any) -> bool:
     the CPU has AVX-512).
     """
     if op.kind == "map":
-        return set(re.findall(r"(\w+)\(", op.c or "unknown()")) <= ROUNDED
+        said = op.c.values() if isinstance(op.c, dict) else [op.c or "unknown()"]
+        return set(re.findall(r"(\w+)\(", " ".join(said))) <= ROUNDED
     return op.kind == "view" or op.forward.__module__.endswith((".shape", ".joining", ".index"))
 
 

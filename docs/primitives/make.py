@@ -25,7 +25,7 @@ from minigrad.notation import Expr, as_is, fn, symbol
 
 HERE = Path(__file__).parent
 FAMILIES = {  # page -> its title, and the modules of its primitives or the primitives themselves
-    "arithmetic": ("Arithmetic, rounding, choice", ("ops.elementwise",)),
+    "arithmetic": ("Arithmetic, rounding, choice", ("ops.elementwise", "ops.rounding",)),
     "functions": ("Elementary and special functions", ("ops.functions", "ops.special")),
     "comparisons": ("Comparisons and logic", ("ops.compare",)),
     "reductions": ("Reductions and scans", ("sum", "ops.reduce", "ops.scan")),
@@ -259,6 +259,22 @@ def bare(part: Expr) -> Expr:
     return part
 
 
+def loops(op: Any) -> list[str]:
+    """What the declaration says to a compiler: an expression for each kind of numbers, or a fold."""
+    if op.reduce is not None:
+        element = NAMED.sub(r"\1", op.reduce.element)
+        return [f"fold `{op.reduce.operator}` of `{element}` from `{op.reduce.identity}`"]
+    if op.c is None:
+        return ["opens into other primitives"] if op.opens is not None else []
+    said = {"": op.c} if isinstance(op.c, str) else op.c
+    kinds = {"": "", "f": "floats", "i": "signed", "u": "unsigned", "b": "booleans", "raw": ""}
+    return [
+        f"C{' for ' * bool(names)}{names} `{NAMED.sub(chr(92) + '1', c)}`"
+        for letters, c in said.items()
+        for names in [" and ".join(kinds[k] for k in ([letters] if letters in kinds else letters))]
+    ]
+
+
 def entry(op: Any, kinks: dict[str, list[tuple[str, str]]], users: dict[str, list[str]]) -> str:
     """One primitive."""
     args, params = sample(op)
@@ -266,8 +282,7 @@ def entry(op: Any, kinks: dict[str, list[tuple[str, str]]], users: dict[str, lis
     parameters = [p.replace(annotation=p.empty) for p in op.signature.parameters.values() if p.name != "xp"]
     called_by = [] if public else users.get(op.name, [])
     facts = [f"**{op.kind}**"]
-    c = NAMED.sub(r"\1", op.c or "")
-    facts += [f"C `{c}`" if op.kind == "map" else f"operator `{c}`"] if c else []
+    facts += loops(op)
     facts += [] if op.differentiable else ["not tracked"]
     facts += ["in " + ", ".join(f"`{u}`" for u in called_by[:6]) + " …" * (len(called_by) > 6)] if called_by else []
     drawn = [*(f"`{called(op, k)}: {a.shape}`" for k, a in enumerate(args)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 from minigrad.core import quick
@@ -19,7 +19,9 @@ def primitive(
     show: Any = None,
     samples: Any = (),
     kind: Kind = "map",
-    c: str | None = None,
+    c: str | Mapping[str, str] | None = None,
+    reduce: tuple[str, float] | tuple[str, float, str] | None = None,
+    opens: Callable[..., Any] | None = None,
     infer: Callable[..., Any] | None = None,
     outputs: int = 1,
     name: str | None = None,
@@ -31,7 +33,7 @@ def primitive(
             means that the result is never tracked.
         show: the formula shape (`minigrad.notation`) by which drawings and rules write it.
         samples: where to test it: a domain for each input, or a function `rng -> (args, params)`.
-        kind, c, infer: see `Primitive`.
+        kind, c, reduce, opens, infer: what it is to a compiler, and to inference: see `core.primitive.Primitive`.
         outputs: number of results, when there are several.
         name: when it must differ from the forward's name (a trailing underscore is dropped by itself).
 
@@ -61,6 +63,8 @@ def primitive(
             samples=samples,
             kind=kind,
             c=c,
+            reduce=reduce,
+            opens=opens,
             infer=infer,
             outputs=outputs,
         )

@@ -59,7 +59,7 @@ def _case_sum(rng: Rng) -> Case:
     show=reduction("∑", r"\sum"),
     samples=_case_sum,
     kind="reduce",
-    c="+",
+    reduce=("+", 0),
 )
 def sum_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """The sum over `axes`, accumulated more widely than the input's dtype (see `Backend.sum`)."""
@@ -202,7 +202,9 @@ def _case_full_like(rng: Rng) -> Case:
     return (reals(rng, some_shape(rng)),), {"value": 1.0, "shape": some_shape(rng), "dtype": np.dtype("f8")}
 
 
-@primitive(name="full", samples=_case_full_like, kind="opaque", infer=lambda x, *, value, shape, dtype: (shape, dtype))
+@primitive(
+    name="full", samples=_case_full_like, c="({T}){value}", infer=lambda x, *, value, shape, dtype: (shape, dtype)
+)
 def full_like(xp: Any, x: Operand, *, value: float, shape: tuple[int, ...], dtype: Any) -> Any:
     """An array of one repeated value, of `shape` and `dtype`, on the device of `x`."""
     return xp.full(shape, value, dtype)

@@ -8,7 +8,7 @@ that input. What no rule of a tracked input names is not kept alive. `None` in p
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -40,18 +40,40 @@ class Pull(NamedTuple):
     asks: tuple[tuple[str, int | str], ...]  # ("saved", slot) | ("param", name) | ("like", "") | ("i", "")
 
 
+class Fold(NamedTuple):
+    """A reduction as a loop: each element is turned into `element` (C over `{x}`), and they are joined by `operator`:
+    "+", "*", "&&", "||", or "max" and "min", which are the primitives maximum and minimum, so that NaN wins.
+
+    `identity` is what no elements give; -inf and inf stand for the lowest and highest number of integers. How widely
+    the loop accumulates is up to who writes it: at least in float32, and never worse than `Backend.sum`.
+    """
+
+    operator: str
+    identity: float
+    element: str = "{x}"
+
+
 class Primitive:
     """One operation as the engine knows it. Made by `@primitive` (core/declare.py), which returns the function that
     users call.
 
     `kind` says how its result relates to its inputs: "map" is elementwise with broadcasting, "reduce" folds the axes in
-    its parameter `axes`, "view" rearranges, "opaque" is anything else; `c` is a map's expression in C, `infer` gives
-    the shape and dtype of a view or an opaque result from those of the inputs.
+    its parameter `axes`, "view" rearranges, "opaque" is anything else; `infer` gives the shape and dtype of a view, an
+    opaque result, or a map that reads no input, from those of the inputs.
+
+    For a compiler: `c` is a map's expression in C over `{input}` and `{parameter}` names, `{T}`, the type of the
+    result, and `{i}`, the place of the element in C order. It is computed in the type that `computes_in` gives, to
+    which inputs are converted first; float16 is computed in float and rounded once, when the result is stored.
+    Functions have their names in <tgmath.h>, which takes the one for float or for double. Where kinds of numbers
+    differ, `c` is a mapping from letters ("f" floats, "i" and "u" integers, "b" booleans, as in "iu") to expressions,
+    and what it lacks has none; under "raw", inputs are not converted. No expression traps: an integer divided by 0 is
+    0, and signed integers wrap as in NumPy (-fwrapv). `reduce`, a `Fold`, says the same of a reduction. `opens` is a
+    composition of other primitives, with the same arguments, by which a compiler may replace the operation.
     """
 
     __slots__ = (
         "c", "call", "defaults", "differentiable", "doc", "forward", "infer_with", "inputs", "kind", "name",
-        "needs", "outputs", "pulls", "quick", "rules", "samples", "show",
+        "needs", "opens", "outputs", "pulls", "quick", "reduce", "rules", "samples", "show",
         "signature", "variadic", "whole",
     )  # fmt: skip
 
@@ -64,19 +86,14 @@ class Primitive:
         show: Any,
         samples: Any,
         kind: Kind,
-        c: str | None,
+        c: str | Mapping[str, str] | None,
+        reduce: tuple[str, float] | tuple[str, float, str] | None = None,
+        opens: Callable[..., Any] | None = None,
         infer: Callable[..., Any] | None,
         outputs: int,
     ) -> None:
-        self.name, self.forward, self.rules, self.show, self.samples, self.kind, self.c = (
-            name,
-            forward,
-            rules,
-            show,
-            samples,
-            kind,
-            c,
-        )
+        self.name, self.forward, self.rules, self.show, self.samples = name, forward, rules, show, samples
+        self.kind, self.c, self.reduce, self.opens = kind, c, None if reduce is None else Fold(*reduce), opens
         self.infer_with, self.outputs, self.doc = infer, outputs, inspect.getdoc(forward) or ""
         self.signature = signature = inspect.signature(forward)
         parameters = list(signature.parameters.values())[1:]
@@ -108,6 +125,10 @@ class Primitive:
             )
         if self.kind == "reduce" and "axes" not in self.defaults:
             raise DeclarationError(f"primitive {self.name!r}: a reduce needs the keyword parameter `axes`")
+        if (self.kind == "reduce") != (self.reduce is not None):
+            raise DeclarationError(
+                f"primitive {self.name!r}: kind='reduce' and reduce=(operator, identity, element) go together"
+            )
         if self.kind in ("view", "opaque") and self.infer_with is None:
             raise DeclarationError(
                 f"primitive {self.name!r}: kind={self.kind!r} needs infer=, which gives the result's shape and dtype"
@@ -162,6 +183,18 @@ class Primitive:
         (shape,), axes, keepdims = shapes, params["axes"], params.get("keepdims", False)
         reduced = tuple(1 if i in axes else n for i, n in enumerate(shape) if keepdims or i not in axes)
         return Aval(reduced, self._dtype(avals, {**params, "axes": ()} if "axes" in params else params))
+
+    def expression(self, kind: str) -> str | None:
+        """The expression in C for numbers of one kind ("f", "i", "u" or "b"), or None where there is none."""
+        if self.c is None or isinstance(self.c, str):
+            return self.c
+        return next((c for letters, c in self.c.items() if letters == "raw" or kind in letters), None)
+
+    def computes_in(self, *avals: Any, **params: Any) -> Any:
+        """The dtype in which a map is computed: the result's, and for a boolean result what the inputs promote to."""
+        dtype = self.infer(*avals, **params).dtype
+        given = [a.dtype if hasattr(a, "dtype") else a for a in avals]
+        return np.result_type(*given) if np.dtype(dtype).kind == "b" and given else np.dtype(dtype)
 
     def _broadcast(self, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         try:

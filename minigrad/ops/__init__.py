@@ -1,8 +1,8 @@
 """The primitives and compositions that users call. Each file lists its own in `__all__`, and here they are collected.
 
-Imports among the files go one way: compare, elementwise, functions, special, reduce, shape, joining, index, arrange,
-scan, sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What `decompose` has is
-reached through `minigrad.linalg`.
+Imports among the files go one way: compare, elementwise, rounding, functions, special, reduce, shape, joining, index,
+arrange, scan, sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What
+`decompose` has is reached through `minigrad.linalg`.
 """
 
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from minigrad.ops.padding import *
 from minigrad.ops.pool import *
 from minigrad.ops.products import *
 from minigrad.ops.reduce import *
+from minigrad.ops.rounding import *
 from minigrad.ops.scan import *
 from minigrad.ops.shape import *
 from minigrad.ops.sorting import *

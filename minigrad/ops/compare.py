@@ -82,19 +82,19 @@ def logical_xor(xp: Any, a: Operand, b: Operand) -> Any:
     return xp.logical_xor(a, b)
 
 
-@primitive(show=fn("isfinite"), samples=(unit,), c="isfinite({x})")
+@primitive(show=fn("isfinite"), samples=(unit,), c={"f": "isfinite({x})", "iub": "1"})
 def isfinite(xp: Any, x: Operand) -> Any:
     """Whether x is neither infinite nor NaN, elementwise."""
     return xp.isfinite(x)
 
 
-@primitive(show=fn("isinf"), samples=(unit,), c="isinf({x})")
+@primitive(show=fn("isinf"), samples=(unit,), c={"f": "isinf({x})", "iub": "0"})
 def isinf(xp: Any, x: Operand) -> Any:
     """Whether x is inf or -inf, elementwise."""
     return xp.isinf(x)
 
 
-@primitive(show=fn("isnan"), samples=(unit,), c="isnan({x})")
+@primitive(show=fn("isnan"), samples=(unit,), c={"f": "isnan({x})", "iub": "0"})
 def isnan(xp: Any, x: Operand) -> Any:
     """Whether x is NaN, elementwise."""
     return xp.isnan(x)

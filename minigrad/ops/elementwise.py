@@ -1,4 +1,4 @@
-"""Elementwise primitives: arithmetic, roots, rounding, choices.
+"""Elementwise primitives: arithmetic, roots, signs, choices.
 
 All broadcast as NumPy does; the engine sums cotangents back over repeated axes. At a kink the derivative is the one in
 the table of docs/conventions.md (relu'(0) = |x|'(0) = sign' = clip' on the edge = 0, ties share evenly).
@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, astype, full_like, integer, method, primitive, shape_of
+from minigrad.core import Operand, Tensor, full_like, method, primitive, shape_of
 from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals, some_shape
 from minigrad.core.domains import positive as positives
 from minigrad.errors import DtypeError
@@ -20,9 +20,8 @@ from minigrad.notation import fn, written_as
 from minigrad.ops.compare import equal, isfinite, isnan, logical_not, logical_or
 
 __all__ = [
-    "abs", "add", "cbrt", "ceil", "clip", "divide", "divmod", "floor", "floor_divide", "hypot", "keep", "maximum",
-    "minimum", "multiply", "nan_to_num", "negative", "positive", "reciprocal", "remainder", "round", "rsqrt",
-    "sign", "sqrt", "square", "subtract", "trunc", "where",
+    "abs", "add", "cbrt", "clip", "divide", "hypot", "keep", "maximum", "minimum", "multiply", "nan_to_num",
+    "negative", "positive", "reciprocal", "rsqrt", "sign", "sqrt", "square", "subtract", "where",
 ]  # fmt: skip
 
 
@@ -153,122 +152,26 @@ def hypot(xp: Any, a: Operand, b: Operand) -> Any:
 
 
 @method("__abs__")
-@primitive(lambda g, x: g * sign(x), show=notation.ABS, samples=(distinct,), c="fabs({x})")
+@primitive(
+    lambda g, x: g * sign(x),
+    show=notation.ABS,
+    samples=(distinct,),
+    c={"f": "fabs({x})", "i": "{x} < 0 ? -{x} : {x}", "ub": "{x}"},
+)
 def abs(xp: Any, x: Operand) -> Any:
     """|x|, elementwise; the derivative at 0 is 0."""
     return xp.abs(x)
 
 
-@primitive(lambda g: zeros(g), show=fn("sign"), samples=(distinct,), c="({x} > 0) - ({x} < 0)")
+@primitive(
+    lambda g: zeros(g),
+    show=fn("sign"),
+    samples=(distinct,),
+    c={"f": "{x} != {x} ? {x} : ({x} > 0) - ({x} < 0)", "i": "({x} > 0) - ({x} < 0)", "u": "{x} > 0"},
+)
 def sign(xp: Any, x: Operand) -> Any:
     """-1, 0 or 1, elementwise; the derivative is 0 everywhere."""
     return xp.sign(x)
-
-
-# ---- rounding: flat, so the derivative is 0 everywhere, at the steps too
-
-
-@primitive(lambda g: zeros(g), show=fn("floor"), samples=(distinct,), c="floor({x})")
-def floor(xp: Any, x: Operand) -> Any:
-    """The largest integer that is not above x, in the dtype of x; the derivative is 0 everywhere."""
-    return xp.floor(x)
-
-
-@primitive(lambda g: zeros(g), show=fn("ceil"), samples=(distinct,), c="ceil({x})")
-def ceil(xp: Any, x: Operand) -> Any:
-    """The smallest integer that is not below x, in the dtype of x; the derivative is 0 everywhere."""
-    return xp.ceil(x)
-
-
-@primitive(lambda g: zeros(g), show=fn("trunc"), samples=(distinct,), c="trunc({x})")
-def trunc(xp: Any, x: Operand) -> Any:
-    """x without its fraction, in the dtype of x; the derivative is 0 everywhere."""
-    return xp.trunc(x)
-
-
-@primitive(
-    lambda g: zeros(g),
-    show=fn("round"),
-    samples=(lambda rng, shape: distinct(rng, shape) + 0.5,),
-    c="rint({x})",
-    name="round",
-)
-def round_(xp: Any, x: Operand) -> Any:
-    """The nearest integer, the even one of two."""
-    return xp.round(x)
-
-
-@method("round")
-def round(x: Operand, decimals: int = 0) -> Tensor:
-    """x rounded to `decimals` places, halves to even; the derivative is 0 everywhere.
-
-    Args:
-        x: any shape; integers stay as they are for decimals >= 0.
-        decimals: places after the point; negative ones round to tens, hundreds.
-
-    Example:
-        >>> import minigrad as mg
-        >>> mg.round(mg.tensor([0.5, 1.5, 2.345]), 1)
-        tensor([0.5, 1.5, 2.3])
-    """
-    decimals, _ = integer(decimals, "decimals", "round"), shape_of(x, "round")
-    if decimals == 0 or (decimals > 0 and x.dtype.kind in "iub"):
-        return round_(x)
-    if decimals < 0:
-        rounded = round_(x / 10.0**-decimals) * 10.0**-decimals
-        return astype(rounded, x.dtype) if x.dtype.kind in "iu" else rounded
-    return round_(x * 10.0**decimals) / 10.0**decimals
-
-
-def _between_steps(rng: Rng, shape: tuple[int, ...]) -> Any:
-    return rng.integers(-5, 5, shape) + rng.uniform(0.4, 0.6, shape)
-
-
-def _step(rng: Rng, shape: tuple[int, ...]) -> Any:
-    return rng.choice([-2.0, -1.0, 1.0, 2.0], shape) * rng.uniform(0.99, 1.01, shape)
-
-
-@method("__floordiv__")
-@primitive(
-    lambda g: zeros(g),
-    lambda g: zeros(g),
-    show=fn("floor_divide"),
-    samples=(_between_steps, _step),
-    c="floor({a} / {b})",
-)
-def floor_divide(xp: Any, a: Operand, b: Operand) -> Any:
-    """floor(a / b), elementwise: the operator //; its derivatives are 0 everywhere."""
-    return xp.floor_divide(a, b)
-
-
-@method("__mod__")
-@primitive(
-    lambda g: g,
-    lambda g, a, b: -(g * floor_divide(a, b)),
-    show=fn("remainder"),
-    samples=(_between_steps, _step),
-    c="{a} - floor({a} / {b}) * {b}",
-)
-def remainder(xp: Any, a: Operand, b: Operand) -> Any:
-    """a - floor_divide(a, b) b, elementwise: the operator %; it has the sign of b."""
-    return xp.remainder(a, b)
-
-
-@method("__divmod__")
-def divmod(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
-    """(a // b, a % b), elementwise.
-
-    Example:
-        >>> import minigrad as mg
-        >>> mg.divmod(mg.tensor([7.0, -7.0]), 2.0)
-        (tensor([ 3., -4.]), tensor([1., 1.]))
-    """
-    return floor_divide(a, b), remainder(a, b)
-
-
-reflected(floor_divide, "__rfloordiv__")
-reflected(remainder, "__rmod__")
-reflected(divmod, "__rdivmod__")
 
 
 # ---- choices
@@ -339,7 +242,8 @@ def minimum(xp: Any, a: Operand, b: Operand) -> Any:
     lambda g, x, low, high: keep(g, logical_or(x > high, low > high)),
     show=fn("clip"),
     samples=(apart, lambda rng, shape: between(rng, shape) - 1.04, lambda rng, shape: between(rng, shape) + 1.04),
-    c="({x} < {low} ? {low} : {x}) > {high} ? {high} : {x} < {low} ? {low} : {x}",
+    c="{x} != {x} || {low} != {low} || {high} != {high} ? {x} + {low} + {high} "
+    ": {x} < {low} ? ({low} > {high} ? {high} : {low}) : {x} > {high} ? {high} : {x}",
     name="clip",
 )
 def clip_(xp: Any, x: Operand, low: Operand, high: Operand) -> Any:
@@ -370,7 +274,7 @@ def clip(x: Operand, min: Operand = None, max: Operand = None) -> Tensor:
     lambda g, x: keep(g, isfinite(x)),
     show=fn("nan_to_num"),
     samples=lambda rng: ((reals(rng, some_shape(rng)),), {"nan": 0.0, "posinf": 1.0, "neginf": -1.0}),
-    c="isfinite({x}) ? {x} : {x} != {x} ? {nan} : {x} > 0 ? {posinf} : {neginf}",
+    c={"f": "isfinite({x}) ? {x} : {x} != {x} ? {nan} : {x} > 0 ? {posinf} : {neginf}", "iub": "{x}"},
     name="nan_to_num",
 )
 def nan_to_num_(xp: Any, x: Operand, *, nan: float, posinf: float, neginf: float) -> Any:

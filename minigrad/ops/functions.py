@@ -47,7 +47,7 @@ def _log_base(a: Any, b: Any) -> Any:
     lambda g, y, a, b: g * y * _log_base(a, b),
     show=notation.POWER,
     samples=(positive, reals),
-    c="pow({a}, {b})",
+    c={"f": "pow({a}, {b})"},
 )
 def power(xp: Any, a: Operand, b: Operand) -> Any:
     """a to the power b, elementwise; both may be differentiated. At a = 0 the derivatives are b 0^(b-1) and 0.
@@ -117,7 +117,7 @@ def _apart(a: Any, b: Any, y: Any) -> Any:
     lambda g, y, a, b: g * sigmoid(_apart(b, a, y)),
     show=fn("logaddexp"),
     samples=(reals, reals),
-    c="fmax({a}, {b}) + log1p(exp(-fabs({a} - {b})))",
+    c="{a} == {b} ? {a} + log(({T})2) : fmax({a}, {b}) + log1p(exp(-fabs({a} - {b})))",
 )
 def logaddexp(xp: Any, a: Operand, b: Operand) -> Any:
     """log(e^a + e^b), elementwise, without overflow; two equal infinities get half of the gradient each."""

@@ -289,7 +289,7 @@ def _integers(x: Any, indices: Any, op: str) -> Any:
 
 @primitive(
     samples=lambda rng: ((reals(rng, (2, 3)),), {"n": int(rng.integers(0, 5))}),
-    kind="opaque",
+    c="{i}",
     infer=lambda x, *, n: ((n,), np.dtype(np.int64)),
 )
 def positions(xp: Any, x: Operand, *, n: int) -> Any:

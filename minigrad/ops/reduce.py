@@ -6,6 +6,8 @@ import builtins
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minigrad import notation
 from minigrad.backend import backend_of
 from minigrad.core import (
@@ -29,7 +31,7 @@ from minigrad.core.domains import Case, Rng, booleans, distinct, reals, some_axe
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.compare import equal, isnan, logical_or, not_equal
-from minigrad.ops.elementwise import keep, sqrt, square, where
+from minigrad.ops.elementwise import abs, keep, sqrt, square, where
 
 __all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
 
@@ -63,7 +65,7 @@ def _case(domain: Any) -> Any:
     show=notation.reduction("sum_of_squares"),
     samples=lambda rng: ((reals(rng, s := some_shape(rng)),), {"axes": some_axes(rng, len(s))}),
     kind="reduce",
-    c="+",
+    reduce=("+", 0, "{x} * {x}"),
 )
 def sum_of_squares(xp: Any, x: Operand, *, axes: tuple[int, ...]) -> Any:
     """The sum of x² over `axes`, in one pass: the squares are never stored."""
@@ -138,7 +140,27 @@ def deviations(x: Operand, axis: Axis = None) -> Deviations:
     return Deviations(d, r, squares * (1.0 / n) - r * r, shift)
 
 
-@primitive(show=notation.reduction("near_mean"), samples=_case(reals), kind="reduce", c="near_mean", name="near_mean")
+def _without(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    return with_ones(shape, axes) if keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def _near_mean_opened(x: Operand, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """`near_mean` of other primitives."""
+    m = sum_(x, axes=axes, keepdims=True) * (1.0 / builtins.max(_count(x, axes), 1))
+    if 0 not in x.shape:
+        first = x[tuple(slice(0, 1) if i in axes else slice(None) for i in range(len(x.shape)))]
+        m = where(abs(m - first) <= 4 * float(np.finfo(x.dtype).eps) * abs(m), first, m)
+    return m if keepdims else reshape_(m, shape=_without(x.shape, axes, keepdims))
+
+
+@primitive(
+    show=notation.reduction("near_mean"),
+    samples=_case(reals),
+    kind="opaque",
+    infer=lambda x, *, axes, keepdims: (_without(x.shape, axes, keepdims), x.dtype),
+    opens=_near_mean_opened,
+    name="near_mean",
+)
 def near_mean_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool) -> Any:
     """The mean over `axes` in the dtype of x, or the first element where that lies within rounding of the mean."""
     n = builtins.max(math.prod(x.shape[i] for i in axes), 1)
@@ -147,7 +169,7 @@ def near_mean_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool) ->
     if first.shape != m.shape:  # no elements
         return m
     m = xp.where(xp.abs(m - first) <= 4 * float(xp.finfo(x.dtype).eps) * xp.abs(m), first, m)
-    return m if keepdims else xp.reshape(m, tuple(k for i, k in enumerate(x.shape) if i not in axes))
+    return m if keepdims else xp.reshape(m, _without(x.shape, axes, keepdims))
 
 
 def _near_mean(x: Any, axes: tuple[int, ...]) -> Any:
@@ -234,7 +256,7 @@ def _share_ties(g: Any, x: Any, y: Any, axes: tuple[int, ...], keepdims: bool) -
     show=notation.reduction("max", r"\max", axis="axes"),
     samples=_case(distinct),
     kind="reduce",
-    c="max",
+    reduce=("max", -math.inf),
     name="max",
 )
 def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
@@ -247,7 +269,7 @@ def max_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) 
     show=notation.reduction("min", r"\min", axis="axes"),
     samples=_case(distinct),
     kind="reduce",
-    c="min",
+    reduce=("min", math.inf),
     name="min",
 )
 def min_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
@@ -283,7 +305,13 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return min_(x, axes=nonempty(x, axis, "min"), keepdims=bool(keepdims))
 
 
-@primitive(show=notation.reduction("any"), samples=_case(booleans), kind="reduce", c="||", name="any")
+@primitive(
+    show=notation.reduction("any"),
+    samples=_case(booleans),
+    kind="reduce",
+    reduce=("||", 0, "{x} != 0"),
+    name="any",
+)
 def any_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether any element over `axes` is true."""
     return xp.asarray(x.any(axis=axes, keepdims=keepdims))
@@ -295,7 +323,13 @@ def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return any_(x, axes=normalize_axes(x, axis, "any"), keepdims=bool(keepdims))
 
 
-@primitive(show=notation.reduction("all"), samples=_case(booleans), kind="reduce", c="&&", name="all")
+@primitive(
+    show=notation.reduction("all"),
+    samples=_case(booleans),
+    kind="reduce",
+    reduce=("&&", 1, "{x} != 0"),
+    name="all",
+)
 def all_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     """Whether all elements over `axes` are true."""
     return xp.asarray(x.all(axis=axes, keepdims=keepdims))

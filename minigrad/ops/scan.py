@@ -203,7 +203,7 @@ def _others(x: Any, axes: tuple[int, ...]) -> Any:
     show=reduction("∏", r"\prod"),
     samples=_case_prod,
     kind="reduce",
-    c="*",
+    reduce=("*", 1),
     name="prod",
 )
 def prod_(xp: Any, x: Operand, *, axes: tuple[int, ...], keepdims: bool = False) -> Any:

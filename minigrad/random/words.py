@@ -30,13 +30,13 @@ def _case_words(bits: int, **params: Any) -> Any:
     return lambda rng: ((rng.integers(0, 1 << bits, (2, 3), f"u{bits // 8}"),), params)
 
 
-@primitive(samples=_case_words(32), c="({x} >> 8) * 0x1p-24f")
+@primitive(samples=_case_words(32), c={"raw": "({x} >> 8) * 0x1p-24f"})
 def unit_float32(xp: Any, x: Operand) -> Any:
     """32-bit words as multiples of 2**-24 in [0, 1)."""
     return xp.right_shift(x, np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-@primitive(samples=_case_words(64), c="({x} >> 11) * 0x1p-53")
+@primitive(samples=_case_words(64), c={"raw": "({x} >> 11) * 0x1p-53"})
 def unit_float64(xp: Any, x: Operand) -> Any:
     """64-bit words as multiples of 2**-53 in [0, 1)."""
     return xp.right_shift(x, np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -44,7 +44,7 @@ def unit_float64(xp: Any, x: Operand) -> Any:
 
 @primitive(
     samples=_case_words(64, low=-2, span=5),
-    c="(int64_t)((({x} >> 32) * {span} + ((({x} & 0xffffffff) * {span}) >> 32)) >> 32) + {low}",
+    c={"raw": "(int64_t)((({x} >> 32) * {span} + ((({x} & 0xffffffff) * {span}) >> 32)) >> 32) + {low}"},
 )
 def bounded(xp: Any, x: Operand, *, low: int, span: int) -> Any:
     """64-bit words as integers from low to low + span - 1: low + floor(x span / 2**64)."""
