@@ -53,9 +53,8 @@ def edges(dtype: str) -> Array:
 def cases(name: str) -> Any:
     """(label, arguments, parameters, what the forward gives) in every dtype that the primitive takes."""
     op = OPS[name]
-    args, params = mg.check.sample(
-        op, np.random.default_rng(0), ((),) * len(op.samples) if not callable(op.samples) else None
-    )
+    shapes = None if callable(op.samples) else ((),) * len(op.inputs)
+    args, params = mg.check.sample(op, np.random.default_rng(0), shapes)
     params = {k: op.defaults[k] for k in op.defaults if k not in params} | params
     if (isinstance(op.c, dict) and "raw" in op.c) or not any(a.dtype.kind == "f" for a in args):
         own = [np.resize(np.concatenate([np.ravel(a), edges(a.dtype.str[1:])]), 60) for a in args]
@@ -64,8 +63,8 @@ def cases(name: str) -> Any:
         own, dtypes = [], DTYPES
     for dtype in dtypes:
         columns = [edges("?") if a.dtype.kind == "b" else edges(dtype) for a in args] if dtype else []
-        grid = [np.array(c) for c in zip(*itertools.product(*columns))] if columns else own
-        grid = [g.astype(c.dtype) for g, c in zip(grid, columns)] if columns else grid
+        grid = [np.array(c) for c in zip(*itertools.product(*columns), strict=True)] if columns else own
+        grid = [g.astype(c.dtype) for g, c in zip(grid, columns, strict=True)] if columns else grid
         for given in ({"dtype": np.dtype(d)} for d in DTYPES) if "dtype" in params and name != "full" else ({},):
             chosen = params | given
             if name == "full":

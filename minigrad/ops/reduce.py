@@ -19,7 +19,6 @@ from minigrad.core import (
     method,
     normalize_axes,
     number,
-    one_axis,
     primitive,
     reshape_,
     spread,
@@ -29,11 +28,10 @@ from minigrad.core import (
 )
 from minigrad.core.domains import Case, Rng, booleans, distinct, reals, some_axes, some_shape
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad.notation import fn
 from minigrad.ops.compare import equal, isnan, logical_or, not_equal
 from minigrad.ops.elementwise import abs, keep, sqrt, square, where
 
-__all__ = ["all", "any", "argmax", "argmin", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
+__all__ = ["all", "any", "count_nonzero", "deviations", "max", "mean", "min", "std", "var"]
 
 
 def _count(x: Any, axes: tuple[int, ...]) -> int:
@@ -351,63 +349,3 @@ def count_nonzero(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tens
     """
     axes = normalize_axes(x, axis, "count_nonzero")
     return sum_(not_equal(x, 0), axes=axes, keepdims=bool(keepdims))
-
-
-def _case_position(rng: Rng) -> Case:
-    axis = (None, 0, 1)[int(rng.integers(3))]
-    return (distinct(rng, (2, 3)),), {"axis": axis, "keepdims": bool(rng.integers(2))}
-
-
-def _infer_position(x: Any, *, axis: int | None, keepdims: bool) -> Any:
-    axes = range(len(x.shape)) if axis is None else (axis,)
-    return tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes), "int64"
-
-
-@primitive(
-    show=fn("argmax", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax"
-)
-def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
-    """The position of the largest element."""
-    return backend_of(x).position(x, axis, keepdims, largest=True)
-
-
-@primitive(
-    show=fn("argmin", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin"
-)
-def argmin_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
-    """The position of the smallest element."""
-    return backend_of(x).position(x, axis, keepdims, largest=False)
-
-
-@method("argmax")
-def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The position of the largest element along `axis` (None: in the flattened array); the first one where they tie.
-
-    Raises:
-        ShapeError: no elements along `axis`.
-
-    Example:
-        >>> import minigrad as mg
-        >>> mg.argmax(mg.tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=1)
-        tensor([1, 0])
-    """
-    at = axis if axis is None else one_axis(x, axis, "argmax")
-    nonempty(x, at, "argmax")
-    return argmax_(x, axis=at, keepdims=bool(keepdims))
-
-
-@method("argmin")
-def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The position of the smallest element along `axis` (None: in the flattened array); the first one where they tie.
-
-    Raises:
-        ShapeError: no elements along `axis`.
-
-    Example:
-        >>> import minigrad as mg
-        >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
-        tensor(1)
-    """
-    at = axis if axis is None else one_axis(x, axis, "argmin")
-    nonempty(x, at, "argmin")
-    return argmin_(x, axis=at, keepdims=bool(keepdims))

@@ -1,4 +1,5 @@
-"""Order: sorted arrays and the positions that sort them. Positions are never tracked; values are gathered by them.
+"""Order: sorted arrays, the positions that sort them, the positions of extrema. Positions are never tracked; values are
+gathered by them.
 
 Elements that are equal keep their order, so the gradient of a tie goes to the places in the order of their positions.
 """
@@ -10,14 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.backend import backend_of
 from minigrad.core import Operand, Tensor, composite, integer, method, one_axis, primitive, reshape_, shape_of
-from minigrad.core.domains import distinct, reals
+from minigrad.core.domains import Case, Rng, distinct, reals
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.notation import fn
 from minigrad.ops.index import take_along_axis
 from minigrad.ops.joining import take_part
+from minigrad.ops.reduce import nonempty
 
-__all__ = ["argsort", "searchsorted", "sort", "topk"]
+__all__ = ["argmax", "argmin", "argsort", "searchsorted", "sort", "topk"]
 
 
 @primitive(
@@ -148,3 +151,63 @@ def searchsorted(x: Operand, values: Operand, side: str = "left") -> Tensor:
     if side not in ("left", "right"):
         raise ArgumentError(f'side: {side!r} must be "left" or "right"')
     return searchsorted_(x, values, side=side)
+
+
+def _case_position(rng: Rng) -> Case:
+    axis = (None, 0, 1)[int(rng.integers(3))]
+    return (distinct(rng, (2, 3)),), {"axis": axis, "keepdims": bool(rng.integers(2))}
+
+
+def _infer_position(x: Any, *, axis: int | None, keepdims: bool) -> Any:
+    axes = range(len(x.shape)) if axis is None else (axis,)
+    return tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes), "int64"
+
+
+@primitive(
+    show=fn("argmax", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmax"
+)
+def argmax_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
+    """The position of the largest element."""
+    return backend_of(x).position(x, axis, keepdims, largest=True)
+
+
+@primitive(
+    show=fn("argmin", params=("axis",)), samples=_case_position, kind="opaque", infer=_infer_position, name="argmin"
+)
+def argmin_(xp: Any, x: Operand, *, axis: int | None, keepdims: bool) -> Any:
+    """The position of the smallest element."""
+    return backend_of(x).position(x, axis, keepdims, largest=False)
+
+
+@method("argmax")
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the largest element along `axis` (None: in the flattened array); the first one where they tie.
+
+    Raises:
+        ShapeError: no elements along `axis`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.argmax(mg.tensor([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=1)
+        tensor([1, 0])
+    """
+    at = axis if axis is None else one_axis(x, axis, "argmax")
+    nonempty(x, at, "argmax")
+    return argmax_(x, axis=at, keepdims=bool(keepdims))
+
+
+@method("argmin")
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the smallest element along `axis` (None: in the flattened array); the first one where they tie.
+
+    Raises:
+        ShapeError: no elements along `axis`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
+        tensor(1)
+    """
+    at = axis if axis is None else one_axis(x, axis, "argmin")
+    nonempty(x, at, "argmin")
+    return argmin_(x, axis=at, keepdims=bool(keepdims))

@@ -55,7 +55,9 @@ def softplus(xp: Any, x: Operand) -> Any:
         >>> mg.softplus(mg.tensor([-1e4, 0.0, 1e4]))
         tensor([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
     """
-    e = xp.exp(xp.abs(x) * -1.0)  # not -|x|: some integers have no sign
+    if getattr(x, "dtype", np.dtype(float)).kind != "f":
+        x = x * 1.0  # some integers have no sign, and the lowest of others no absolute value
+    e = xp.exp(-xp.abs(x))
     u = 1 + e
     return xp.maximum(x, 0) + (xp.log(u) + (e - (u - 1)) / u)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from minigrad.core import Operand, Tensor
 from minigrad.errors import ShapeError
 from minigrad.ops.compare import equal, greater
-from minigrad.ops.reduce import argmax, mean
+from minigrad.ops.reduce import mean
+from minigrad.ops.sorting import argmax
 
 __all__ = ["accuracy", "binary_accuracy"]
 
