@@ -1,7 +1,10 @@
 """The engine: tensors, primitives, and the one rule. It knows no layer and no particular operation.
 
-`modes` what is in force; `node` and `tensor` a value and its place in the graph; `primitive` a declaration; `dispatch`
-how a call runs; `essential` the primitives the sweep itself needs; `sweep` the chain rule; `composite` named scopes.
+To read in this order: `node` and `tensor` (with `methods`, `protocols`, `construct`) a value and its place on the tape;
+`primitive` a declaration; `dispatch` how a call runs; `sweep` the chain rule; `gradients` what users ask of it. Then
+`declare` what `@primitive` does; `essential` the primitives that the sweep itself needs; `pick` one of several outputs;
+`hooks`; `modes` what is in force and who watches; `state` what stands in; `composite` named scopes; `quick` the same as
+`dispatch` and `sweep`, faster, and only that.
 """
 
 from minigrad.core import arguments, domains
