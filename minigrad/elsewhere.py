@@ -36,7 +36,7 @@ CALLED = {  # what is here, up to the first sign that no name has: what others c
     "convert_to_tensor constant variable FloatTensor LongTensor", "mg.topk": "partition argpartition top_k",
     "mg.trunc": "fix", "mg.unstack": "unbind", "mg.value_and_grad": "grad_and_value",
     "mg.vecdot": "inner vdot", "mg.jacobian": "jacrev jacfwd", "mg.use_device": "set_default_device device",
-    "mg.linalg.slogdet, which gives sign and logarithm": "logdet", "mg.linalg.svd": "svd_lowrank",
+    "mg.linalg.slogdet, which gives sign and logarithm": "logdet",
     "mg.linalg.det": "det", "mg.linalg.slogdet, which gives the sign and the logarithm of its size": "det",
     "mg.linalg.eigh, for symmetric matrices": "eig eigvals eigvalsh",
     # random numbers

@@ -201,8 +201,8 @@ ROWS: dict[str, Row] = {
     "float": (lambda: float(m()), e.ShapeError, "(2, 3) | exactly one | .tolist()"),
     "copy": (lambda: copy.copy(m()), TypeError, "copying | .detach()"),
     "pickle": (lambda: m().__reduce__(), TypeError, "not pickled | minigrad.save"),
-    "numpy's sum": (lambda: np.sum(m()), TypeError, "numpy.sum | use minigrad.sum | .numpy()"),
-    "numpy's concatenate": (lambda: np.concatenate([m(), m()]), TypeError, "use minigrad.concatenate | .numpy()"),
+    "numpy's sum": (lambda: np.sum(m()), TypeError, "numpy.sum | use mg.sum | .numpy()"),
+    "numpy's concatenate": (lambda: np.concatenate([m(), m()]), TypeError, "use mg.concat | .numpy()"),
     "numpy's exp": (lambda: np.exp(m()), TypeError, "Tensor | ufunc"),  # NumPy's own words
     # ---- arguments out of their range
     "no parameters": (lambda: mg.optim.SGD([]), e.ArgumentError, "params | used up"),

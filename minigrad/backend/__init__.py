@@ -14,6 +14,7 @@ from typing import Any
 from minigrad.backend import memory
 from minigrad.backend.base import Array, Backend, Transfers
 from minigrad.backend.numpy import NumpyBackend
+from minigrad.elsewhere import DEVICES
 from minigrad.errors import (
     ArgumentTypeError,
     BackendUnavailable,
@@ -168,7 +169,8 @@ def _entry_points() -> Any:
 def _from_plugin(name: str) -> Backend:
     points = [point for point in _entry_points() if point.name == name]
     if not points:
-        raise DeviceError(f"device {name!r}: no backend has this name; there are {', '.join(available())}")
+        meant = f"; what others call {name!r} is {DEVICES[name]!r} here" if name in DEVICES else ""
+        raise DeviceError(f"device {name!r}: no backend has this name; there are {', '.join(available())}{meant}")
     if len(points) > 1:
         places = " and ".join(map(_placed, points))
         raise PluginError(f"two plugins offer a backend named {name!r}: {places}; uninstall one of them")

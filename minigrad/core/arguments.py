@@ -22,6 +22,8 @@ __all__ = ["dtype_of", "flag", "integer", "integers", "number", "sequence", "sha
 def shape_of(x: Any, op: str, name: str = "x") -> tuple[int, ...]:
     """The shape of an array argument of `op`; UnknownArrayError for what has none, a list for instance."""
     shape = getattr(x, "shape", None)
+    if type(shape) is tuple:
+        return shape
     if shape is None and not hasattr(x, "shape"):
         raise unknown(x, op, name)
     return tuple(shape)  # type: ignore[arg-type]  # a symbol of unknown shape has None, which says so itself

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.answers import remedy
 from minigrad.errors import DtypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Protocols:
         name = getattr(func, "__name__", str(func))
         raise TypeError(
             f"numpy.{name} does not take tensors, since its result could not be differentiated; "
-            f"use minigrad.{name} (what goes by another name there says so), or .numpy() for the bare values"
+            f"use {remedy(name) or 'functions of minigrad'}, or .numpy() for the bare values"
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:

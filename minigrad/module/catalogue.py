@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, overload
 
+from minigrad.answers import remedy
 from minigrad.errors import DeclarationError, PluginError, PluginWarning, UnknownLayerError
 from minigrad.module.base import Module
 from minigrad.module.samples import Sample
@@ -75,7 +76,12 @@ def layer(name: str, *args: Any, **kwargs: Any) -> Module:
         >>> mg.layer("Linear", 3, 2)
         Linear(in_features=3, out_features=2, bias=True)
     """
-    return REGISTRY[name](*args, **kwargs)
+    try:
+        cls = REGISTRY[name]
+    except UnknownLayerError as error:
+        known = remedy(str(name))
+        raise UnknownLayerError(f"{error}; what others call {name!r}: {known}" if known else str(error)) from None
+    return cls(*args, **kwargs)
 
 
 def layers() -> Mapping[str, LayerInfo]:

@@ -8,7 +8,9 @@ arrange, scan, sorting, padding, linalg, decompose, products, windows, conv, poo
 from typing import TYPE_CHECKING
 
 from minigrad.answers import answer_attributes as _answer
+from minigrad.answers import refusing as _refusing
 from minigrad.core import Tensor as _Tensor
+from minigrad.core.composite import COMPOSITES as _COMPOSITES
 from minigrad.core.essential import *
 from minigrad.elsewhere import TENSOR
 from minigrad.ops.arrange import *
@@ -34,4 +36,10 @@ from minigrad.ops.special import *
 if not TYPE_CHECKING:  # type checkers read the lines above, and no list that is put together
     __all__ = [name for name, value in globals().items() if callable(value) and not name.startswith("_")]
 
+    for name in __all__:  # rules and compositions go on calling the functions themselves
+        plain = globals()[name]
+        if _COMPOSITES.get(name) is not plain and not hasattr(plain, "primitive"):
+            globals()[name] = _refusing(plain)
+        if vars(_Tensor).get(name) is plain:
+            setattr(_Tensor, name, globals()[name])
     _answer(_Tensor, "a Tensor", TENSOR | {name: f"it is a function, minigrad.{name}" for name in __all__})

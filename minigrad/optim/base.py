@@ -17,8 +17,9 @@ import numpy as np
 from minigrad.answers import Answering
 from minigrad.backend import backend_of, transfer
 from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
+from minigrad.core.arguments import short
 from minigrad.core.state import own_state
-from minigrad.errors import ArgumentError, CheckpointError, DtypeError
+from minigrad.errors import ArgumentError, ArgumentTypeError, CheckpointError, DtypeError
 from minigrad.optim.recorded import record_step
 
 Params = Iterable[Any]  # tensors, pairs (name, tensor), or groups: dicts with "params" and options
@@ -44,6 +45,11 @@ class Optimizer(metaclass=Answering):
     """
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        if hasattr(params, "parameters"):
+            name = type(self).__name__
+            raise ArgumentTypeError(f"{name}: params is a {type(params).__name__}; write {name}(model.parameters())")
+        if not isinstance(params, (Tensor, Iterable)):
+            raise ArgumentTypeError(f"params: {short(params)} must be tensors: model.parameters()")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._names: list[list[str]] = []

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.answers import answering
 from minigrad.backend import get_backend
 from minigrad.core import MODES, Operand, ShapeLike, Tensor, dtype_of, integer, number, reshape_
 from minigrad.core import integers as sizes
@@ -58,6 +59,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
     return out
 
 
+@answering
 def uniform(
     shape: ShapeLike = (),
     low: Operand = 0.0,
@@ -94,6 +96,7 @@ def _below(x: float, kind: np.dtype[Any]) -> float:
     return float(near) if near < x else float(np.nextafter(near, kind.type(-math.inf)))
 
 
+@answering
 def normal(
     shape: ShapeLike = (),
     mean: Operand = 0.0,
@@ -159,6 +162,7 @@ def mask(
     return greater_equal(drawn, t), words / (words - t)
 
 
+@answering
 def bernoulli(
     shape: ShapeLike = (), p: float = 0.5, *, device: str | None = None, generator: Generator | None = None
 ) -> Tensor:
@@ -172,6 +176,7 @@ def bernoulli(
     return mask(shape, 1 - probability(p, "p"), device=device, generator=generator)[0]
 
 
+@answering
 def integers(
     low: int,
     high: int | None = None,
@@ -199,6 +204,7 @@ def integers(
     return bounded(_bits(_shape(shape), 64, generator, device), low=first, span=last - first)
 
 
+@answering
 def permutation(n: int | Tensor, *, device: str | None = None, generator: Generator | None = None) -> Tensor:
     """The integers 0 to n - 1 in random order; given a tensor, its elements along the first axis in random order.
 

@@ -112,9 +112,20 @@ def _plain(name: str, array: Any) -> Any:
     return np.array(array, array.dtype.newbyteorder("="), order="C", copy=None)
 
 
+OTHERS = {
+    b"PK\x03\x04": "a zip file, as torch.save and numpy.savez write",
+    b"\x80": "a pickle, which could run any code",
+    b"\x89HDF": "an HDF5 file, as Keras writes",
+    b"\x93NUMPY": "NumPy's .npy; numpy.load reads it",
+}
+
+
 def _bytes(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     """The whole file, and where its header ends; the lengths are checked before anything is done with them."""
     data = Path(path).read_bytes()
+    for beginning, what in OTHERS.items():
+        if data.startswith(beginning):
+            _refuse(path, f"this is {what}; minigrad reads safetensors, which hold no code: write one of those there")
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
         _refuse(path, f"it is cut off: {len(data)} bytes cannot hold a header of {length} bytes")

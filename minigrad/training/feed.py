@@ -36,8 +36,10 @@ class Feed:
                 f"fit: {what} holds lists of numbers; make arrays of them: (np.asarray(X), np.asarray(y))"
             )
         elif isinstance(data, (str, dict)) or not hasattr(data, "__iter__") or is_array(data):
+            pair = "; inputs and targets are one argument: fit(model, (X, y), …)" if is_array(data) else ""
             raise ArgumentError(
                 f"fit: {what} is a {type(data).__name__}; give arrays (X, y), a DataLoader, or an iterable of batches"
+                + pair
             )
         self.data = data
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from minigrad.answers import answering, remedy
 from minigrad.backend import memory
 from minigrad.core import Tensor, integer, no_grad
 from minigrad.errors import ArgumentError, NonFiniteError, ShapeError
@@ -22,6 +23,7 @@ from minigrad.training.run import Figure, Run, Sums
 __all__ = ["fit"]
 
 
+@answering
 def fit(
     model: Any,
     train: Any,
@@ -246,15 +248,20 @@ def _add(sums: Sums, figures: dict[str, Figure], loss: Tensor, prediction: Tenso
 def _figures(loss: Figure, metrics: Sequence[str | Figure]) -> dict[str, Figure]:
     """The loss and the metrics by name."""
     if not callable(loss):
-        raise ArgumentError(f"fit: loss={loss!r} must be a function (prediction, target), such as mg.losses.mse")
+        known = remedy(loss) if isinstance(loss, str) else ""
+        raise ArgumentError(
+            f"fit: loss={loss!r} must be a function (prediction, target), such as {known or 'mg.losses.mse'}"
+        )
     if isinstance(metrics, str) or callable(metrics):
         raise ArgumentError(f"fit: metrics={metrics!r} must be a list, such as ['accuracy']")
     figures: dict[str, Figure] = {"loss": loss}
     for metric in metrics:
         name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
         if isinstance(metric, str) and metric not in known_metrics.__all__:
+            known = remedy(metric)
             raise ArgumentError(
                 f"fit: no metric is called {metric!r}; there are {', '.join(known_metrics.__all__)}, or give a function"
+                + (f", such as {known}" if known else "")
             )
         if name in figures:
             raise ArgumentError(f"fit: two figures are called {name!r}; give each metric a __name__ of its own")
