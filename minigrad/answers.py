@@ -239,7 +239,7 @@ def refusing(func: Callable[P, R]) -> Callable[P, R]:
     own = call.__code__
     names = (*inspect.signature(func).parameters, *own.co_varnames[count:])
     call.__code__ = own.replace(co_varnames=names, co_name=func.__name__, co_qualname=func.__name__)
-    call.__defaults__ = func.__defaults__  # type: ignore[attr-defined]
+    call.__defaults__ = getattr(func, "__defaults__", None)
     return functools.wraps(func)(call)
 
 

@@ -19,7 +19,9 @@ IMAGE = np.arange(2 * 3 * 4 * 4 * 4, dtype=float).reshape(2, 3, 4, 4, 4) / 10
 SQUARE = np.array([[2.0, 0.5], [0.5, 3.0]])
 LABELS = np.array([0, 2])
 ELSEWHERE = {
-    **dict.fromkeys(("composite", "primitive", "register_layer", "layer", "layers"), "declares, or looks up a name"),
+    **dict.fromkeys(
+        ("composite", "closed_form", "primitive", "register_layer", "layer", "layers"), "declares, or looks up a name"
+    ),
     **dict.fromkeys(("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "remat"), "test_transforms"),
     **dict.fromkeys(("gradients", "fit", "save", "load", "load_tensors", "summary"), "test_errors, test_saving"),
     **dict.fromkeys(("random.get_state", "random.set_state", "random.new_stream", "random.seed"), "test_random"),

@@ -172,6 +172,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_known_faults_numbers.py": "faults, put in where they would be made",
     "tests/test_known_faults_world.py": "faults, put in where they would be made",
     "tests/test_known_faults_training.py": "faults, put in where they would be made",
+    "tests/test_elsewhere.py": "the tables of other libraries' names",
     "tests/test_methods.py": "the declarations of Tensor's methods",
     "tests/test_regressions.py": "places where the engine was wrong",
     "tests/test_threads.py": "the modes of threads and tasks",

@@ -245,7 +245,7 @@ def _add(sums: Sums, figures: dict[str, Figure], loss: Tensor, prediction: Tenso
             sums.add(name, loss if name == "loss" else figure(prediction, target), len(target))
 
 
-def _figures(loss: Figure, metrics: Sequence[str | Figure]) -> dict[str, Figure]:
+def _figures(loss: Any, metrics: Sequence[str | Figure]) -> dict[str, Figure]:
     """The loss and the metrics by name."""
     if not callable(loss):
         known = remedy(loss) if isinstance(loss, str) else ""
