@@ -23,7 +23,10 @@ ELSEWHERE = {
         ("composite", "closed_form", "primitive", "register_layer", "layer", "layers"), "declares, or looks up a name"
     ),
     **dict.fromkeys(("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "remat"), "test_transforms"),
-    **dict.fromkeys(("gradients", "fit", "save", "load", "load_tensors", "summary"), "test_errors, test_saving"),
+    **dict.fromkeys(
+        ("gradients", "fit", "mc_dropout", "stand_in", "save", "load", "load_tensors", "summary"),
+        "test_errors, test_saving",
+    ),
     **dict.fromkeys(("random.get_state", "random.set_state", "random.new_stream", "random.seed"), "test_random"),
 }
 """Functions that are not of this table, and where they are tested."""
