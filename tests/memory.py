@@ -43,7 +43,10 @@ def without_collector() -> Iterator[None]:
 
 
 def calls_in(run: Callable[[], object]) -> int:
-    """How many functions run, of Python and of C, for `run()`: what it costs, in a unit that every machine shares."""
+    """How many functions run, of Python and of C, for `run()`: what it costs, in a unit that every machine shares.
+
+    Python's collector is off, which calls whom others have registered with it.
+    """
     counted, before, collecting = itertools.count(), sys.getprofile(), gc.isenabled()
     gc.disable()  # libraries may have it call them
 
@@ -51,11 +54,12 @@ def calls_in(run: Callable[[], object]) -> int:
         if event.endswith("call"):
             next(counted)
 
-    sys.setprofile(seen)
-    try:
-        run()
-    finally:
-        sys.setprofile(before)
+    with without_collector():
+        sys.setprofile(seen)
+        try:
+            run()
+        finally:
+            sys.setprofile(before)
         if collecting:
             gc.enable()
     return next(counted)

@@ -25,7 +25,13 @@ from minigrad.notation import Expr, as_is, fn, symbol
 
 HERE = Path(__file__).parent
 FAMILIES = {  # page -> its title, and the modules of its primitives or the primitives themselves
-    "arithmetic": ("Arithmetic, rounding, choice", ("ops.elementwise", "ops.rounding",)),
+    "arithmetic": (
+        "Arithmetic, rounding, choice",
+        (
+            "ops.elementwise",
+            "ops.rounding",
+        ),
+    ),
     "functions": ("Elementary and special functions", ("ops.functions", "ops.special")),
     "comparisons": ("Comparisons and logic", ("ops.compare",)),
     "reductions": ("Reductions and scans", ("sum", "ops.reduce", "ops.scan")),
