@@ -80,6 +80,12 @@ class Remembers(Base):
         return super().forward(x) * (1.0 + 1e-3 * self.calls)
 
 
+class Alternates(Base):
+    def forward(self, x: mg.Tensor) -> Any:
+        self.odd = not getattr(self, "odd", False)
+        return x * self.weight if self.odd else self.weight * x
+
+
 def layer(**methods: Any) -> Callable[[], type[mg.Module]]:
     return lambda: type("Odd", (Base,), {"__doc__": "One promise broken.", **methods})
 
@@ -110,6 +116,14 @@ FAULTS: dict[str, tuple[Callable[[], type[mg.Module]], str, str]] = {
         "backends", "DeviceError"),
     "a value that is looked at": (
         layer(forward=lambda self, x: x * self.weight if x.numpy()[0, 0] < 100 else x), "program", "never at values"),
+    "the order in memory": (
+        layer(forward=lambda self, x: x * self.weight if x.data.flags["C_CONTIGUOUS"] else x), "layouts", "memory"),
+    "another run in the backward pass": (lambda: Alternates, "remat", "remat"),
+    "an address in a drawing": (
+        layer(forward=lambda self, x: (x * self.weight).named(repr(object()))), "drawing", "address of an object"),
+    "another textbook": (layer(textbook=lambda self, x: x * self.weight * 2.0), "textbook", "textbook form"),
+    "a textbook that is right in value only": (
+        layer(textbook=lambda self, x: mg.stop_gradient(x, why="a fault") * self.weight), "textbook", "gradient"),
     "its own repr": (layer(__repr__=lambda self: "me"), "repr", "extra_repr"),
     "an address": (layer(extra_repr=lambda self: f"{object()}"), "repr", "address"),
     "constructor": (layer(__init__=lambda self, n: None), "sample", "'n' is missing"),
@@ -117,8 +131,10 @@ FAULTS: dict[str, tuple[Callable[[], type[mg.Module]], str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_promise_is_named(fault: str) -> None:
+def test_a_broken_promise_is_named(fault: str, backend: str) -> None:
     make, check, says = FAULTS[fault]
+    if fault == "the order in memory" and backend != "numpy":
+        pytest.skip("NumPy's flags tell it")
     with pytest.raises(mg.check.CheckError) as caught:
         mg.check.layer(make(), order=2)
     failed = caught.value.report.failed

@@ -224,7 +224,7 @@ def layouts(trial: Trial) -> str:
         if t.ndim < 2:
             return t
         seen = True
-        return swapaxes(tensor(np.swapaxes(t.numpy(), 0, -1), dtype=t.dtype), 0, -1)
+        return swapaxes(tensor(np.ascontiguousarray(np.swapaxes(t.numpy(), 0, -1)), dtype=t.dtype), 0, -1)
 
     with as_now(trial.layer):
         one = trial.call(trial.layer, trial.tensors())

@@ -124,15 +124,16 @@ def begin(layer: Module) -> None:
 def as_now(layer: Module) -> Iterator[None]:
     """Streams at their beginning; buffers and streams afterwards as they are now, whatever happens."""
     kept = [(b, b._data) for b in layer.buffers()]
-    states = [(g, g.state) for _, g in layer.named_generators()]
+    states = [(g, g.state, g.shares) for _, g in layer.named_generators()]
     begin(layer)
     try:
         yield
     finally:
         for b, array in kept:
             rebind(b, array)
-        for g, state in states:
+        for g, state, shares in states:
             g.state = state
+            g.shares = shares
 
 
 class Pinned(Watcher):
