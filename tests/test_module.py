@@ -270,3 +270,25 @@ def test_summary_leaves_the_model_as_it_was() -> None:
     assert [m.training for m in net.modules()] == [True, True, True, False, True]
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_what_is_promised_to_threads_that_share_a_module(rng: np.random.Generator) -> None:
+    """In evaluation everything; in training that no random number is given twice and each buffer is a whole update."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = mg.tensor(rng.standard_normal((6, 4)), device="numpy")
+    model = Sequential(Linear(4, 4), BatchNorm1d(4), Dropout(0.5)).astype("float64").to("numpy")
+    expected = model.eval()(x).numpy()
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: model(x).numpy(), range(200)):
+            np.testing.assert_array_equal(found, expected)
+        model.train()
+        masks = list(pool.map(lambda _: (model[2](mg.ones((64, 64), device="numpy")).numpy() > 0).tobytes(), range(64)))
+        list(pool.map(lambda _: model(x), range(200)))
+    assert len(set(masks)) == 64
+    assert model[2].generator.call == 264
+    assert 0 < model[1].num_batches_tracked.item() <= 200
+    h = model[0](x).numpy()
+    shares = model[1].running_mean.numpy() / h.mean(0)  # of one and the same batch: 1 - 0.9 ** k for whole updates
+    updates = np.log1p(-shares) / np.log(0.9)
+    np.testing.assert_allclose(updates, np.round(updates), atol=1e-3)

@@ -36,6 +36,11 @@ class Module(metaclass=Answering):
     it. `copy.deepcopy` gives a module that computes the same: its random streams go on from where these are, so its
     dropout draws the same masks; `new_streams` gives it masks of its own.
 
+    Threads may call one module at once where a call changes nothing, in evaluation. In training no random number is
+    given twice, but running statistics are read, moved and assigned without a lock: of two calls that overlap, one
+    update may be lost, though every buffer holds a whole one. Train copies, or hold a lock of your own around the call;
+    `train`, `eval` and `freeze` are for one thread.
+
     Example:
         >>> import minigrad as mg
         >>> class Scale(mg.Module):
