@@ -241,5 +241,12 @@ def with_rebinding_in_place(patch: pytest.MonkeyPatch) -> None:
     def in_place(target: Any, array: Any) -> None:
         thawed(target._data)[...] = array
 
-    for module in ("minigrad.core.tensor", "minigrad.optim.base", "minigrad.module.base", "minigrad.module.tensors"):
+    def together(targets: Any, before: Any = ()) -> None:
+        for call in before:
+            call()
+        for target, array in targets:
+            in_place(target, array)
+
+    for module in ("minigrad.core.tensor", "minigrad.module.base", "minigrad.module.tensors"):
         patch.setattr(import_module(module), "rebind", in_place)
+    patch.setattr(import_module("minigrad.optim.base"), "rebind_together", together)

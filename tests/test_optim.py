@@ -8,34 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optimisers import OPTIMISERS, kinds, make
 
 import minigrad as mg
 from minigrad_layers import BatchNorm1d, Linear, ReLU, Sequential
 
-Make = Callable[[Any], mg.optim.Optimizer]
-
-OPTIMISERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sgd": ("SGD", {"lr": 0.1}),
-    "momentum": ("SGD", {"lr": 0.1, "momentum": 0.9}),
-    "nesterov": ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
-    "dampening": ("SGD", {"lr": 0.1, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.05}),
-    "decay": ("SGD", {"lr": 0.1, "dampening": 0.3, "weight_decay": 0.1}),
-    "adam": ("Adam", {"lr": 0.1}),
-    "adam decay": ("Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
-    "adamw": ("AdamW", {"lr": 0.1, "weight_decay": 0.2}),
-    "adamw 0": ("AdamW", {"lr": 0.1, "weight_decay": 0.0}),
-}
-
 
 def test_every_optimiser_is_in_the_table() -> None:
-    classes = {n for n in mg.optim.__all__ if isinstance(getattr(mg.optim, n), type)} - {"Optimizer"}
-    assert {kind for kind, _ in OPTIMISERS.values()} == classes
-
-
-def make(name: str, params: Any) -> mg.optim.Optimizer:
-    kind, options = OPTIMISERS[name]
-    optimizer: mg.optim.Optimizer = getattr(mg.optim, kind)(params, **options)
-    return optimizer
+    assert {kind for kind, _ in OPTIMISERS.values()} == kinds().keys() - {"Optimizer"}
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -65,8 +45,8 @@ def layouts(a: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_the_fused_kernel_is_the_function_to_the_last_bit(name: str, dtype: str, rng: np.random.Generator) -> None:
-    """The function of primitives runs on every other backend: there the same steps must give the same bits."""
+def test_the_calls_in_place_are_the_rule_to_the_last_bit(name: str, dtype: str, rng: np.random.Generator) -> None:
+    """The rule of primitives runs on every other backend: there the same steps must give the same bits."""
     w = rng.normal(size=(600, 500)).astype(dtype)  # more than one piece of the kernel
     for initial in layouts(w):
         host, device = (mg.Parameter(mg.tensor(initial, device=d)) for d in ("numpy", "fakecupy"))
@@ -80,19 +60,6 @@ def test_the_fused_kernel_is_the_function_to_the_last_bit(name: str, dtype: str,
         a, b = one.state_dict(), two.state_dict()
         for slot, value in a["state"]["0"].items():
             np.testing.assert_array_equal(value, b["state"]["0"][slot])
-
-
-def test_an_optimiser_needs_no_fused_kernel() -> None:
-    class Plain(mg.optim.SGD):
-        fused = mg.optim.Optimizer.fused
-
-    a, b = mg.Parameter(mg.tensor([1.0, 2.0])), mg.Parameter(mg.tensor([1.0, 2.0]))
-    one, two = mg.optim.SGD([a], lr=0.1, momentum=0.9), Plain([b], lr=0.1, momentum=0.9)
-    for _ in range(3):
-        a.grad = b.grad = mg.tensor([0.3, -0.7])
-        one.step()
-        two.step()
-    np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def network() -> mg.Module:
@@ -190,7 +157,7 @@ def test_half_precision_keeps_its_moments_in_single(name: str) -> None:
     optimizer.step()
     assert p.dtype == np.float16
     assert np.isfinite(p.numpy()).all()
-    assert (p.numpy() < 1).all()
+    assert (p.numpy() != 1).all()
     slots = optimizer.state_dict()["state"]["0"]
     assert {v.dtype for k, v in slots.items() if k != "step"} <= {np.dtype("float32")}
 

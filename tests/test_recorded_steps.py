@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from optimisers import OPTIMISERS, make
 
 import minigrad as mg
 from minigrad_layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Sequential
@@ -61,11 +63,6 @@ NETWORKS: dict[str, tuple[Callable[[int], mg.Module], Any, int, int]] = {
     "wine": (wine, mg.losses.mae, 32, 1024),
     "digits": (digits, mg.losses.cross_entropy, 4, 32),
 }
-OPTIMISERS: dict[str, Callable[[Any], Any]] = {
-    "Adam": lambda p: mg.optim.Adam(p, lr=1e-2),
-    "AdamW": lambda p: mg.optim.AdamW(p, lr=1e-2, weight_decay=0.1),
-    "SGD": lambda p: mg.optim.SGD(p, lr=1e-2, momentum=0.9, nesterov=True),
-}
 
 
 def everything(model: mg.Module, optimizer: Any) -> dict[str, Any]:
@@ -79,9 +76,9 @@ def everything(model: mg.Module, optimizer: Any) -> dict[str, Any]:
 def test_recorded_steps_are_the_steps_to_the_last_bit(name: str, optimizer: str, nightly: bool) -> None:
     """Losses, parameters, statistics, moments and the places of streams, after 50 steps."""
     build, loss, small, full = NETWORKS[name]
-    width = full if nightly and optimizer == "Adam" else small
-    model, held, step = training(lambda: build(width), loss, OPTIMISERS[optimizer])
-    other, other_held, eager = training(lambda: build(width), loss, OPTIMISERS[optimizer])
+    width = full if nightly and optimizer == "adam" else small
+    model, held, step = training(lambda: build(width), loss, partial(make, optimizer))
+    other, other_held, eager = training(lambda: build(width), loss, partial(make, optimizer))
     data = batches(name, 16, 50)
     before = everything(model, held)
     recorded = mg.graph.program(step, *map(mg.tensor, data[0]))
@@ -103,8 +100,8 @@ def test_recorded_steps_are_the_steps_to_the_last_bit(name: str, optimizer: str,
 
 
 def test_a_rate_that_is_changed_between_steps_is_read() -> None:
-    model, held, step = training(lambda: Linear(2, 1), mg.losses.mse, OPTIMISERS["Adam"])
-    other, other_held, eager = training(lambda: Linear(2, 1), mg.losses.mse, OPTIMISERS["Adam"])
+    model, held, step = training(lambda: Linear(2, 1), mg.losses.mse, partial(make, "adam"))
+    other, other_held, eager = training(lambda: Linear(2, 1), mg.losses.mse, partial(make, "adam"))
     x, y = np.ones((3, 2), "f4"), np.zeros((3, 1), "f4")
     recorded = mg.graph.program(step, mg.tensor(x), mg.tensor(y))
     state: Any = recorded.read()
@@ -117,8 +114,8 @@ def test_a_rate_that_is_changed_between_steps_is_read() -> None:
 
 
 def test_a_program_is_recorded_in_the_middle_of_training() -> None:
-    model, held, step = training(lambda: wine(8), mg.losses.mae, OPTIMISERS["Adam"])
-    _, _, eager = training(lambda: wine(8), mg.losses.mae, OPTIMISERS["Adam"])
+    model, held, step = training(lambda: wine(8), mg.losses.mae, partial(make, "adam"))
+    _, _, eager = training(lambda: wine(8), mg.losses.mae, partial(make, "adam"))
     data = batches("wine", 8, 6)
     for x, y in data[:3]:
         step(mg.tensor(x), mg.tensor(y))
@@ -173,7 +170,7 @@ def test_what_would_be_frozen_is_refused_by_name_and_line() -> None:
 
 @pytest.mark.parametrize("fails", ["value", "python", "interrupt"])
 def test_a_recording_that_fails_leaves_nothing_behind(fails: str) -> None:
-    model, held, step = training(lambda: wine(8), mg.losses.mae, OPTIMISERS["Adam"])
+    model, held, step = training(lambda: wine(8), mg.losses.mae, partial(make, "adam"))
     x, y = map(mg.tensor, batches("wine", 8, 1)[0])
     step(x, y)
     before, grads = everything(model, held), [p.grad for p in model.parameters()]

@@ -227,7 +227,7 @@ def test_the_document_is_json_that_a_person_can_read(tmp_path: Path) -> None:
     data = (tmp_path / "x").read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     document = json.loads(header["__metadata__"]["minigrad"])
-    assert list(document) == ["sha256", "format", "model", "optimizer", "extra"]
+    assert list(document) == ["sha256", "format", "model", "optimizer", "optimizer_names", "extra"]
     assert document["model"]["layers"]["3"] == "Dropout"
     assert document["model"]["streams"] == {"3.generator": [3, 1, 3]}
     assert document["extra"] == {"epoch": 1}

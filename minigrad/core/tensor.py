@@ -7,7 +7,10 @@ that are operations are bound by the ops that implement them (`method`), and dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +24,7 @@ from minigrad.core.protocols import Protocols
 from minigrad.errors import DeviceError, DtypeError, GraphError, ShapeError
 
 F = TypeVar("F", bound=Callable[..., Any])
+_CALL: Any = operator.call  # a function of C
 
 
 class Tensor(Protocols, TensorMethods):
@@ -283,6 +287,26 @@ def rebind(target: Tensor, array: Any) -> None:
         target._node.version += 1
     for watcher in mode.watchers:
         watcher.update(target, array)
+
+
+def rebind_together(targets: Sequence[tuple[Tensor, Any]], before: Iterable[Callable[[], Any]] = ()) -> None:
+    """`rebind` for several leaves, after the calls `before`, all or nothing: where these are calls of C, one call of C
+    makes them all, and neither a signal's handler nor an exception from outside can come into the midst of it.
+    """
+    mode = MODES.get()
+    if mode.replay is not None:  # inside remat, which puts back what it finds
+        for one in before:
+            one()
+        for target, array in targets:
+            rebind(target, array)
+        return
+    calls = [*before, *(partial(setattr, target, "_data", freeze(array)) for target, array in targets)]
+    leaves = (target._node for target, _ in targets)
+    calls += [partial(setattr, node, "version", node.version + 1) for node in leaves if isinstance(node, Leaf)]
+    deque(map(_CALL, calls), maxlen=0)
+    for watcher in mode.watchers:
+        for target, array in targets:
+            watcher.update(target, array)
 
 
 def fill(target: Tensor, data: Any, dtype: Any, device: str | None, requires_grad: bool, name: str | None) -> None:

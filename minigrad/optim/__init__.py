@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING
 
 from minigrad.answers import module_getattr
-from minigrad.optim.adam import Adam, AdamW, adam
 from minigrad.optim.base import Optimizer
-from minigrad.optim.sgd import SGD, sgd
+from minigrad.optim.declared import when
+from minigrad.optim.descent import SGD
+from minigrad.optim.moments import Adam, AdamW
+from minigrad.optim.options import option
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "adam", "sgd"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "option", "when"]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr(__name__)

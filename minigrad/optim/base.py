@@ -1,87 +1,153 @@
 """Optimizer: the loop over parameters that all optimisers share; what one of them does to one parameter is a function.
 
-That function, `(p, g, *state, *scalars) -> (new p, *new state)`, consists of primitives and can be traced; what changes
-from step to step (learning rate, bias corrections) comes as 0-d arrays. On NumPy a fused kernel does the same in place
-on the state, which nobody else can see, and writes the new parameter into a new array, because graphs may hold the old
-one; tests hold the two equal. State belongs to a parameter by its position (or its name, when names are given), never
-by its identity, so that it can be saved and order never depends on a hash.
+A subclass declares its options as attributes (`lr: float = 1e-3`) and one function, `rule`. Names are the contract, as
+in the rules of primitives: its positional arguments are the parameter, the gradient and the state arrays ("slots"), its
+keywords are options, and the numbers that `scalars` computes anew for each step; nothing is listed a second time. The
+rule consists of primitives and can be recorded; what changes from step to step (learning rate, bias corrections) comes
+as 0-d arrays. On NumPy, calls derived from the rule do the same in place on the state, which nobody else can see
+(`kernel`), and the new parameter goes into a new array, because graphs may hold the old one.
+
+A step is made whole or not at all. What it needs is computed and laid ready first; then all is put in force by one call
+of C, which no signal's handler and no exception from outside can come into the midst of.
 """
 
 from __future__ import annotations
 
+import inspect
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import InitVar
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
 from minigrad.answers import Answering
 from minigrad.backend import backend_of, transfer
-from minigrad.core import MODES, Leaf, Tensor, astype, box, rebind
+from minigrad.core import MODES, Leaf, Tensor, astype, box
 from minigrad.core.arguments import short
 from minigrad.core.state import own_state
-from minigrad.errors import ArgumentError, ArgumentTypeError, CheckpointError, DtypeError
+from minigrad.core.tensor import rebind_together
+from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError
+from minigrad.optim import state
+from minigrad.optim.declared import Contract, constructor, contract_of
+from minigrad.optim.kernel import Kernel, Ready, derived
+from minigrad.optim.options import Option
 from minigrad.optim.recorded import record_step
 
+__all__ = ["Optimizer"]
+
 Params = Iterable[Any]  # tensors, pairs (name, tensor), or groups: dicts with "params" and options
-Slots = dict[str, Any]  # "step" and the state arrays of one parameter
-
-BLOCK = 1 << 18
-"""Elements that a fused kernel takes at a time: bounds its scratch memory. Smaller pieces cost more in calls than the
-cache gives back (32 Ki: 1.2 times the time)."""
+Slots = dict[str, Any]  # "step", the carried numbers and the state arrays of one parameter
 
 
-class Optimizer(metaclass=Answering):
-    """The base of all optimisers. A subclass defines `slots`, `scalars` and `update`.
+SINGLE = np.dtype("f4")
+MANY = 64  # kernels that an optimiser keeps: a schedule may change an option in every step
+
+
+class Known(NamedTuple):
+    """What is the same for all parameters of a group until somebody changes an option."""
+
+    slots: tuple[str, ...]
+    kept: frozenset[str]
+    given: dict[str, Any]  # the keywords of the rule that are no numbers of the step
+    kernel: Kernel | None
+
+
+@dataclass_transform()
+class _Declared(metaclass=Answering):
+    """So that type checkers read the options of a subclass as the arguments of its constructor."""
+
+
+class Optimizer(_Declared):
+    """The base of all optimisers. A subclass declares options and a `rule`; it may have `scalars`, `begin`, `check`.
 
     Args:
         params: the tensors to change, leaves that require grad: `model.parameters()`. Pairs (name, tensor), as from
             `model.named_parameters()`, let the saved state go by names. Dicts {"params": …, "lr": …} are groups with
             options of their own.
-        defaults: the options that a group has unless it says otherwise.
 
     Raises:
-        ArgumentError: no parameters, one that is named twice, an option that there is not.
+        ArgumentError: no parameters, one that is named twice, an option that there is not or that is out of range.
         DtypeError: something that is no floating leaf.
+
+    Example:
+        >>> import minigrad as mg
+        >>> class SignDescent(mg.optim.Optimizer):
+        ...     lr: float = 0.5
+        ...
+        ...     @staticmethod
+        ...     def rule(p, g, *, lr):
+        ...         return (p - mg.sign(g) * lr,)
+        >>> x = mg.Parameter(mg.tensor([1.0, -2.0]))
+        >>> optimizer = SignDescent([x], lr=0.25)
+        >>> (x * x).sum().backward()
+        >>> optimizer.step()
+        >>> x.tolist()
+        [0.75, -1.75]
     """
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
-        if hasattr(params, "parameters"):
-            name = type(self).__name__
-            raise ArgumentTypeError(f"{name}: params is a {type(params).__name__}; write {name}(model.parameters())")
-        if not isinstance(params, (Tensor, Iterable)):
-            raise ArgumentTypeError(f"params: {short(params)} must be tensors: model.parameters()")
-        self.defaults = defaults
+    params: InitVar[Params]
+    options: ClassVar[dict[str, Option]] = {}
+    contract: ClassVar[Contract]
+    carries: ClassVar[Mapping[str, float]] = {}
+    """Numbers that go from step to step: `scalars` is given the last and returns the next. What they are at first."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, kind in inspect.get_annotations(cls).items():
+            if name in vars(cls) and "ClassVar" not in str(kind):
+                declared = vars(cls)[name] if isinstance(vars(cls)[name], Option) else Option(vars(cls)[name])
+                declared.__set_name__(cls, name)
+                setattr(cls, name, declared)
+                cls.options = {**cls.options, name: declared}
+        cls.contract = contract_of(cls, Optimizer.scalars)
+        if "__init__" not in vars(cls):
+            cls.__init__ = constructor(cls.options, Optimizer.__init__)  # type: ignore[method-assign]
+
+    @staticmethod
+    @abstractmethod
+    def rule(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """`rule(p, g, slot, …, *, option, …)` in primitives: (new p, *new slots). A slot with the default
+        `when("option")` is kept only where the option is neither 0 nor False; else it is None and what is returned for
+        it is passed over.
+        """
+
+    @staticmethod
+    def scalars(*args: Any, **kwargs: Any) -> dict[str, float]:
+        """The numbers that the rule takes as 0-d arrays, computed in double precision on the host; lr unless defined.
+
+        Arguments by name: options, carried numbers, `step` (1, 2, …), and `fresh`: whether a slot has just been begun.
+        """
+        return {"lr": kwargs["lr"]}
+
+    @staticmethod
+    def begin(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What slots are filled with at first, where that is not 0. Arguments by name: options, and the array `p`."""
+        return {}
+
+    @staticmethod
+    def check(*args: Any, **kwargs: Any) -> None:
+        """Raise ArgumentError for options that do not go together. Arguments by name: options."""
+
+    def __init__(self, params: Params, **options: Any) -> None:
+        self.defaults = {name: o.checked(options.get(name, o.default)) for name, o in self.options.items()}
         self.param_groups: list[dict[str, Any]] = []
         self._names: list[list[str]] = []
         self._state: dict[str, Slots] = {}
-        given = list(
-            params.items() if isinstance(params, Mapping) else [params] if isinstance(params, Tensor) else params
-        )
-        if not given:
+        self._kernels: dict[Any, Known] = {}
+        if hasattr(params, "parameters"):
+            name = type(self).__name__
+            raise ArgumentTypeError(f"{name}: params is a {type(params).__name__}; write {name}(model.parameters())")
+        if not isinstance(params, (Tensor, Iterable)) or isinstance(params, (str, bytes)):
+            raise ArgumentTypeError(f"params: {short(params)} must be tensors: model.parameters()")
+        if isinstance(params, Tensor):
+            params = [params]
+        listed = list(params.items() if isinstance(params, Mapping) else params)
+        if not listed:
             raise ArgumentError("params: there are no parameters; is model.parameters() an iterator that was used up?")
-        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+        for group in listed if isinstance(listed[0], dict) else [{"params": listed}]:
             self.add_param_group(group)
-
-    def slots(self, group: dict[str, Any]) -> tuple[str, ...]:
-        """The names of the state arrays of a parameter in `group`, each of the parameter's shape and at first 0."""
-        raise NotImplementedError
-
-    def scalars(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """The numbers that change from step to step, for step number 1, 2, …"""
-        raise NotImplementedError
-
-    def update(self, p: Any, g: Any, state: tuple[Any, ...], scalars: tuple[Any, ...], group: dict[str, Any]) -> Any:
-        """(new p, *new state), by the optimiser's function of primitives, on arrays."""
-        raise NotImplementedError
-
-    def fused(
-        self, p: Any, g: Any, state: Any, scalars: tuple[Any, ...], group: dict[str, Any], out: Any, scratch: Any
-    ) -> None:
-        """The same on flat NumPy arrays, to the last bit: the new p into `out`, the new state in place.
-
-        For speed alone: where a subclass has none, `update` runs on NumPy too.
-        """
-        raise NotImplementedError
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Take more parameters, with options of their own: {"params": …, "lr": 1e-4}."""
@@ -112,14 +178,15 @@ class Optimizer(metaclass=Answering):
             taken.add(id(p))
             tensors.append(p)
             names.append(name)
-        full = {"params": tensors, **{k: group.get(k, v) for k, v in self.defaults.items()}}
-        self.check(full)
+        own = {k: self.options[k].checked(group[k]) for k in group if k != "params"}
+        full = {"params": tensors, **self.defaults, **own}
+        self.check(**self.options_of(full))
         self.param_groups.append(full)
         self._names.append(names)
 
-    def check(self, group: dict[str, Any]) -> None:
-        """Raise ArgumentError for options out of their range."""
-        raise NotImplementedError
+    def options_of(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """What `check` takes of a group."""
+        return {name: group[name] for name in self.contract.check}
 
     def __state__(self) -> dict[str, Tensor]:
         """The tensors that go in and come out of a recorded step; slots do where the step meets them."""
@@ -127,8 +194,17 @@ class Optimizer(metaclass=Answering):
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters with the names that they were given, else positions "0", "1", …"""
-        for names, group in zip(self._names, self.param_groups, strict=True):
-            yield from zip(names, group["params"], strict=True)
+        for pairs in self.by_group():
+            yield from pairs
+
+    def by_group(self) -> list[list[tuple[str, Tensor]]]:
+        """The same, a list a group."""
+        groups = zip(self._names, self.param_groups, strict=True)
+        return [list(zip(names, group["params"], strict=True)) for names, group in groups]
+
+    def slots(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of the state arrays of a parameter in `group`."""
+        return tuple(name for name, on in self.contract.slots.items() if on is None or group[on])
 
     # ---- a step
 
@@ -142,68 +218,96 @@ class Optimizer(metaclass=Answering):
 
     @own_state()
     def step(self) -> None:
-        """Change every parameter that has a gradient. What was computed before the step can still be differentiated."""
+        """Change every parameter that has a gradient. What was computed before the step can still be differentiated.
+
+        All or nothing: after an error or an interrupt, parameters and state are those before the step, or those after.
+        """
         if MODES.get().program is not None:
             record_step(self, MODES.get().program)
             return
         opened = any(watcher.opens_steps for watcher in MODES.get().watchers)
-        fused = type(self).fused is not Optimizer.fused and not opened
+        ready, rebound = Ready(), []
         for group, names in zip(self.param_groups, self._names, strict=True):
-            wanted = self.slots(group)
-            at: dict[Any, tuple[Any, ...]] = {}  # the scalars are the same for most parameters
+            known = self.known(group)
+            numbers: dict[Any, tuple[dict[str, float], dict[str, Any]]] = {}  # the same for most parameters
             for name, p in zip(names, group["params"], strict=True):
-                if p._node is None or p._node.grad is None:
-                    continue
-                array, g = p._data, p._node.grad._data
-                backend = backend_of(array)
-                slots = self._state.get(name)
-                if slots is None or len(slots) != len(wanted) + 1:  # the first step, or an option was changed since
-                    kept = slots or {"step": 0}
-                    arrays = {k: kept[k] if k in kept else _zeros(backend.xp, g) for k in wanted}
-                    slots = self._state[name] = {"step": kept["step"], **arrays}
-                slots["step"] += 1
-                wide = np.dtype("f4") if array.dtype.itemsize == 2 else array.dtype
-                for k in wanted:  # the model may have been moved or converted since the last step
-                    if type(slots[k]) is not type(array) or backend.device_of(slots[k]) != backend.device_of(array):
-                        slots[k] = transfer(slots[k], p.device)
-                    slots[k] = astype(slots[k], wide)
-                key = slots["step"], wide, p.device if backend.name != "numpy" else ""
-                if key not in at:
-                    numbers = self.scalars(group, slots["step"])
-                    at[key] = tuple(backend.asarray(np.array(v, wide), None, p.device) for v in numbers)
-                if fused and backend.name == "numpy" and array.dtype == wide:
-                    new = self._in_place(array, g, slots, wanted, at[key], group)
-                else:
-                    state = tuple(slots[k] for k in wanted)
-                    update = self._seen if opened else self.update
-                    new, *changed = update(astype(array, wide), astype(g, wide), state, at[key], group)
-                    slots.update(zip(wanted, changed, strict=True))
-                rebind(p, astype(new, array.dtype))
+                if p._node is not None and p._node.grad is not None:
+                    rebound.append((p, self._new(ready, group, known, numbers, name, p, opened)))
+        with np.errstate(all="ignore"):  # a warning that is turned into an error would come in the midst
+            rebind_together(rebound, ready.calls)
 
-    def _seen(self, p: Any, g: Any, state: tuple[Any, ...], scalars: tuple[Any, ...], group: dict[str, Any]) -> Any:
-        """`update` on tensors, whose operations a guard sees; on copies: nobody may write the array of a tensor."""
-        copy = backend_of(p).copy
-        p, g, *numbers = (box(copy(a), None) for a in (p, g, *scalars))
-        new = self.update(p, g, tuple(box(copy(a), None) for a in state), tuple(numbers), group)
-        return tuple(copy(t._data) for t in new)
+    def known(self, group: dict[str, Any]) -> Known:
+        """What is the same for all parameters of the group."""
+        slots = self.slots(group)
+        moving = self.numbers(group, {"step": 1, "fresh": True, **self.carries})
+        given = {name: group[name] for name in self.contract.takes if name not in moving}
+        key = slots, tuple(given.items())
+        if key not in self._kernels:
+            named = [name for name in self.contract.takes if name in moving]
+            if len(self._kernels) > MANY:
+                self._kernels.clear()
+            kernel = derived(self.rule, [*self.contract.slots], slots, named, given)
+            self._kernels[key] = Known(slots, frozenset(slots), given, kernel)
+        return self._kernels[key]
 
-    def _in_place(
-        self, p: Any, g: Any, slots: Slots, wanted: tuple[str, ...], scalars: tuple[Any, ...], group: dict[str, Any]
+    def numbers(self, group: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, float]:
+        """What `scalars` gives for a group; `about` has `step`, `fresh` and the carried numbers."""
+        return self.scalars(**{name: about[name] if name in about else group[name] for name in self.contract.scalars})
+
+    def _new(
+        self, ready: Ready, group: dict[str, Any], known: Known, numbers: Any, name: str, p: Any, opened: bool
     ) -> Any:
-        """The fused kernel on pieces of the arrays. All take the layout of the gradient, which comes every step."""
-        rows = g.flags.c_contiguous or not g.flags.f_contiguous
-        for k in wanted:
-            slots[k] = _laid(slots[k], rows)
-        p, g = _laid(p, rows), _laid(g, rows)
-        new = np.empty_like(p)
-        p, g, out, *state = (
-            (a if rows else a.T).reshape(-1) for a in (p, g, new, *(slots[k] for k in wanted))
-        )  # views
-        scratch = np.empty(min(BLOCK, p.size), p.dtype)
-        for i in range(0, p.size, BLOCK):
-            j = min(i + BLOCK, p.size)
-            self.fused(p[i:j], g[i:j], [a[i:j] for a in state], scalars, group, out[i:j], scratch[: j - i])
-        return new
+        """The array that `p` is to stand for; its state is laid ready."""
+        array, g = p._data, p._node.grad._data
+        backend, old = backend_of(array), self._state.get(name) or {}
+        dtype = array.dtype
+        wide = SINGLE if dtype.itemsize == 2 else dtype
+        fresh = not old or not old.keys() >= known.kept
+        slots = self.begun(group, array) if fresh else {}
+        for slot in known.slots:
+            if slot in old:
+                value = old[slot]
+                moved = value.dtype != wide or type(value) is not type(array) or backend.name != "numpy"
+                slots[slot] = _beside(value, array, wide, backend) if moved else value
+        step, carried = old.get("step", 0) + 1, tuple(old.get(k, first) for k, first in self.carries.items())
+        key = step, fresh, wide, "" if backend.name == "numpy" else p.device, carried
+        if key not in numbers:
+            before = dict(zip(self.carries, carried, strict=True))
+            found = self.numbers(group, {"step": step, "fresh": fresh, **before})
+            boxed = {
+                k: backend.asarray(np.array(found[k], wide), None, p.device) for k in self.contract.takes if k in found
+            }
+            numbers[key] = {"step": step, **{k: found[k] for k in self.carries}}, boxed
+        kept, boxed = numbers[key]
+        if known.kernel and backend.name == "numpy" and dtype == wide == g.dtype and not opened:
+            new = known.kernel.lay(ready, array, g, slots, boxed.values())
+        else:
+            every = dict.fromkeys(self.contract.slots) | slots
+            update = self._seen if opened else self.rule
+            new, *changed = update(astype(array, wide), astype(g, wide), *every.values(), **boxed, **known.given)
+            slots = {k: value for k, value in zip(every, changed, strict=True) if k in slots}
+        ready.calls.append(partial(self._state.__setitem__, name, {**kept, **slots}))
+        return new if new.dtype == dtype else astype(new, dtype)
+
+    def begun(self, group: Mapping[str, Any], p: Any) -> dict[str, Any]:
+        """The state arrays of a parameter, the array `p`, before its first step. Half precision has them in single."""
+        about = {**group, "p": p}
+        first = self.begin(**{name: about[name] for name in self.contract.begin})
+        xp, dtype = backend_of(p).xp, np.dtype("f4") if p.dtype.itemsize == 2 else p.dtype
+        return {
+            slot: first[slot] if hasattr(first.get(slot), "shape") else xp.full(p.shape, first.get(slot, 0.0), dtype)
+            for slot in self.slots(group)
+        }
+
+    def _seen(self, p: Any, g: Any, *state: Any, **options: Any) -> Any:
+        """The rule on tensors, whose operations a guard sees; on copies: nobody may write the array of a tensor."""
+        copy = backend_of(p).copy
+
+        def seen(value: Any) -> Any:
+            return box(copy(value), None) if hasattr(value, "dtype") else value
+
+        new = self.rule(seen(p), seen(g), *map(seen, state), **{k: seen(v) for k, v in options.items()})
+        return tuple(copy(t._data) if isinstance(t, Tensor) else t for t in new)
 
     # ---- saving
 
@@ -212,65 +316,19 @@ class Optimizer(metaclass=Answering):
 
         Names are those that were given, else positions "0", "1", …; "step" is an int, options are plain numbers.
         """
-        state = {
-            name: {k: v if k == "step" else np.array(backend_of(v).to_host(v), order="C") for k, v in slots.items()}
-            for name, slots in self._state.items()
-        }
-        groups = [
-            {"params": list(names), **{k: v for k, v in group.items() if k != "params"}}
-            for names, group in zip(self._names, self.param_groups, strict=True)
-        ]
-        return {"state": state, "param_groups": groups}
+        return state.of(self._state, self._names, self.param_groups)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`. Nothing changes unless everything fits.
+
+        An option that the state does not know, as it is older, becomes what it is by default.
 
         Raises:
             CheckpointError: groups, names, slots or shapes of another optimiser or model.
         """
-        kind = type(self).__name__
-        try:
-            groups = [dict(group) for group in state["param_groups"]]
-            names = [[str(name) for name in group.pop("params")] for group in groups]
-            held = {str(name): dict(slots) for name, slots in state["state"].items()}
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise CheckpointError(f"{kind}: this is no optimiser's state: {type(error).__name__}: {error}") from error
-        if names != self._names:
-            raise CheckpointError(
-                f"{kind}: the saved parameters are {_short(names)}, these are {_short(self._names)}; nothing was loaded"
-            )
-        if any(set(group) != set(self.defaults) for group in groups):
-            raise CheckpointError(
-                f"{kind}: the saved options are {[sorted(g) for g in groups]}, these are {sorted(self.defaults)}"
-            )
-        for mine, saved in zip(self.param_groups, groups, strict=True):
-            try:
-                self.check({**mine, **saved})
-            except (ArgumentError, TypeError) as error:
-                raise CheckpointError(f"{kind}: a saved option is out of its range: {error}") from error
-        params = {
-            name: (p, self.slots(saved))
-            for ns, g, saved in zip(self._names, self.param_groups, groups, strict=True)
-            for name, p in zip(ns, g["params"], strict=True)
-        }
-        loaded: dict[str, Slots] = {}
-        for name, slots in held.items():
-            p, wanted = params.get(name, (None, ()))
-            if p is None or set(slots) != {"step", *wanted}:
-                raise CheckpointError(
-                    f"{kind}: the saved parameter {name!r} has {sorted(slots)}, this one {['step', *wanted]}"
-                )
-            wrong = {k: np.shape(v) for k, v in slots.items() if k != "step" and np.shape(v) != p.shape}
-            if wrong:
-                raise CheckpointError(
-                    f"{kind}: parameter {name!r} has shape {p.shape}, its saved state {wrong}; nothing was loaded"
-                )
-            wide = np.dtype("f4") if p.dtype.itemsize == 2 else p.dtype
-            loaded[name] = {"step": int(slots["step"])} | {
-                k: backend_of(p._data).asarray(np.asarray(slots[k]), wide, p.device) for k in wanted
-            }
-        for group, saved in zip(self.param_groups, groups, strict=True):
-            group.update(saved)
+        groups, loaded = state.fitting(self, saved)
+        for group, options in zip(self.param_groups, groups, strict=True):
+            group.update(options)
         self._state = loaded
 
     def __repr__(self) -> str:
@@ -282,24 +340,10 @@ class Optimizer(metaclass=Answering):
         return f"{type(self).__name__}(" + "; ".join(lines) + ")"
 
 
-def _zeros(xp: Any, like: Any) -> Any:
-    return xp.zeros(like.shape, np.dtype("f4") if like.dtype.itemsize == 2 else like.dtype)
-
-
-def _laid(a: Any, rows: bool) -> Any:
-    """A NumPy array with its rows, or else its columns, one after the other; itself if it is so already."""
-    if a.flags.c_contiguous if rows else a.flags.f_contiguous:
-        return a
-    return np.ascontiguousarray(a) if rows else np.asfortranarray(a)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def at_least(name: str, value: Any, least: float = 0.0, below: float = float("inf")) -> None:
-    """ArgumentError, naming the option, unless least <= value < below."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < below:
-        edge = f" and below {below:g}" if below != float("inf") else ""
-        raise ArgumentError(f"{name}: {value!r} must be a number of at least {least:g}{edge}")
+def _beside(value: Any, array: Any, dtype: Any, backend: Any) -> Any:
+    """A state array where the parameter is: the model may have been moved or converted since the last step."""
+    if type(value) is not type(array) or (
+        backend.name != "numpy" and backend.device_of(value) != backend.device_of(array)
+    ):
+        value = transfer(value, backend.device_of(array))
+    return astype(value, dtype)

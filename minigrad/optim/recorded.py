@@ -17,14 +17,16 @@ from minigrad.errors import GraphError
 from minigrad.notation import as_is, fn
 
 NUMBERS = Primitive(
-    lambda xp, step, *, of, dtype, count: tuple(xp.asarray(np.array(v, dtype)) for v in of(int(step))),
+    lambda xp, step, *carried, of, dtypes: tuple(
+        xp.asarray(np.array(v, dtype)) for v, dtype in zip(of(int(step), *carried), dtypes, strict=True)
+    ),
     (),
     name="step_numbers",
     show=fn("step_numbers"),
     samples=(),
     kind="opaque",
     c=None,
-    infer=lambda step, *, of, dtype, count: (((), dtype),) * count,
+    infer=lambda step, *carried, of, dtypes: tuple(((), dtype) for dtype in dtypes),
     outputs=2,  # several: as many as there are
 )
 
@@ -54,11 +56,10 @@ LAID = Primitive(
 
 def record_step(optimizer: Any, recording: Any) -> None:
     """Write a step of `optimizer` down in the program that is being recorded."""
-    for group, names in zip(optimizer.param_groups, optimizer._names, strict=True):
-        counted: dict[int, Any] = {}  # the number of this step, by how many there were: the same for most parameters
-        shared: dict[int, list[str]] = {}
-        numbers: dict[Any, tuple[Any, ...]] = {}
-        for name, p in zip(names, group["params"], strict=True):
+    for group, pairs in zip(optimizer.param_groups, optimizer.by_group(), strict=True):
+        known = optimizer.known(group)
+        shared: dict[Any, tuple[list[str], dict[str, Any]]] = {}  # what parameters of one past have in common
+        for name, p in pairs:
             if p._node is None or p._node.grad is None:
                 continue
             array, g = p._data, p._node.grad._data
@@ -68,49 +69,76 @@ def record_step(optimizer: Any, recording: Any) -> None:
                     "the optimiser and the model to program(…, state=(model, optimizer))"
                 )
             wide = np.dtype("f4") if array.dtype.itemsize == 2 else array.dtype
-            done = optimizer._state.get(name, {}).get("step", 0)
-            shared.setdefault(done, []).append(name)
-            if done not in counted:
-                key = id(optimizer), names[0], done
-                before = recording.at(key, partial(_steps, optimizer, done, shared[done]))
-                counted[done] = before + 1
-                recording.put(key, counted[done])
-            if (done, wide) not in numbers:
-                of = partial(optimizer.scalars, group)
-                params = {"of": of, "dtype": wide, "count": len(of(done + 1))}
-                numbers[done, wide] = type(array).__primitive__(NUMBERS, (counted[done],), params)
-            wanted = optimizer.slots(group)
-            keys = [(id(optimizer), name, slot) for slot in wanted]
+            held = optimizer._state.get(name, {})
+            done, begun = held.get("step", 0), known.kept <= held.keys()
+            carried = tuple(held.get(k, first) for k, first in optimizer.carries.items())
+            past = done, begun, wide, carried
+            if past not in shared:
+                shared[past] = [], {}
+            shared[past][0].append(name)
+            if not shared[past][1]:
+                shared[past][1].update(_numbers(optimizer, recording, group, known, past, shared[past][0], array))
+            keys = [(id(optimizer), name, slot) for slot in known.slots]
             state = [
-                recording.at(key, partial(_slot, optimizer, name, slot, p.shape, wide))
-                for key, slot in zip(keys, wanted, strict=True)
+                recording.at(key, partial(_slot, optimizer, group, name, slot, p.shape, wide))
+                for key, slot in zip(keys, known.slots, strict=True)
             ]
             old, slope, *state = (
                 type(array).__primitive__(LAID, (a, g), {}) for a in (astype(array, wide), astype(g, wide), *state)
             )
-            new, *changed = optimizer.update(old, slope, tuple(state), numbers[done, wide], group)
-            for key, value in zip(keys, changed, strict=True):
-                recording.put(key, value)
+            every = dict.fromkeys(optimizer.contract.slots) | dict(zip(known.slots, state, strict=True))
+            new, *changed = optimizer.rule(old, slope, *every.values(), **shared[past][1], **known.given)
+            for slot, value in zip(every, changed, strict=True):
+                if slot in known.slots:
+                    recording.put((id(optimizer), name, slot), value)
             rebind(p, astype(new, array.dtype))
 
 
-def _steps(optimizer: Any, done: int, names: list[str]) -> Place:
-    """How many steps these parameters have had."""
+def _numbers(
+    optimizer: Any, recording: Any, group: Any, known: Any, past: Any, names: list[str], array: Any
+) -> dict[str, Any]:
+    """The numbers of this step, of parameters with one past: an operation on how many steps there were."""
+    done, begun, wide, carried = past
+    first = 1 if begun or not done else done + 1  # the step in which the slots begin
+    places = {name: partial(_place, optimizer, name, value, names) for name, value in
+              zip(("step", *optimizer.carries), (0, *carried), strict=True)}  # fmt: skip
+    keys = {name: (id(optimizer), names[0], past, name) for name in places}
+    step, *before = (recording.at(keys[name], place) for name, place in places.items())
+
+    def of(step: int, *carried: Any) -> tuple[float, ...]:
+        about = dict(zip(optimizer.carries, map(float, carried), strict=True))
+        found = optimizer.numbers(group, {"step": step, "fresh": step == first, **about})
+        return (*(found[name] for name in wanted), *(found[name] for name in about))
+
+    about = {"step": 1, "fresh": True, **optimizer.carries}
+    there = optimizer.numbers(group, about)
+    wanted = [name for name in optimizer.contract.takes if name in there]
+    dtypes = (wide,) * len(wanted) + (np.dtype("f8"),) * len(before)
+    now = step + 1
+    recording.put(keys["step"], now)
+    made = type(array).__primitive__(NUMBERS, (now, *before), {"of": of, "dtypes": dtypes}) if dtypes else ()
+    for name, value in zip(optimizer.carries, made[len(wanted) :], strict=True):
+        recording.put(keys[name], value)
+    return dict(zip(wanted, made, strict=False))
+
+
+def _place(optimizer: Any, what: str, first: float, names: list[str]) -> Place:
+    """A number that these parameters have in common: how many steps they have had, or one that is carried on."""
 
     def write(array: Any) -> None:
         for name in names:
-            optimizer._state.setdefault(name, {})["step"] = int(array)
+            optimizer._state.setdefault(name, {})[what] = int(array) if what == "step" else float(array)
 
     def read() -> Any:
-        return np.array(optimizer._state.get(names[0], {}).get("step", 0))
+        return np.array(optimizer._state.get(names[0], {}).get(what, first))
 
-    return Place(f"{type(optimizer).__name__}.step", read, write)
+    return Place(f"{type(optimizer).__name__}.{what}", read, write)
 
 
-def _slot(optimizer: Any, name: str, slot: str, shape: tuple[int, ...], dtype: Any) -> Place:
+def _slot(optimizer: Any, group: Any, name: str, slot: str, shape: tuple[int, ...], dtype: Any) -> Place:
     def read() -> Any:
         held = optimizer._state.get(name, {}).get(slot)
-        return np.zeros(shape, dtype) if held is None else np.array(held)
+        return optimizer.begun(group, np.zeros(shape, dtype))[slot] if held is None else np.array(held)
 
     def write(array: Any) -> None:
         optimizer._state.setdefault(name, {})[slot] = np.array(array)  # its own: a step changes it in place
