@@ -125,6 +125,7 @@ class Missing:
 
     def __init__(self, what: str, name: str, instead: str) -> None:
         self.what, self.name, self.instead = what, name, instead
+        self.__doc__ = f"Not here: {instead}."  # which `help` of the class shows
 
     def __get__(self, instance: Any, owner: Any) -> NoReturn:
         raise UnknownFunctionError(f"{self.what} has no {self.name!r}: {self.instead}")

@@ -166,6 +166,7 @@ INSIDE = {  # tests whose subject lies behind the public names, each with that s
     "tests/test_backend_philox.py": "the reference and the kernel of the random generator",
     "tests/mutants.py": "the registry, from which faulty primitives are taken again",
     "tests/sabotage.py": "the engine with a fault put in",
+    "tests/test_graph_hostile.py": "the reading of graphs without its checks",
     "tests/test_graph_faults.py": "nodes that must not outlive an exception",
     "tests/faults.py": "the engine with a fault put in",
     "tests/test_known_faults.py": "faults, put in where they would be made",
