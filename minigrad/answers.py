@@ -229,7 +229,7 @@ def answering(func: Callable[P, R]) -> Callable[P, R]:
 
 
 def refusing(func: Callable[P, R]) -> Callable[P, R]:
-    """`answering` at a fifth of its cost, a hundredth of a small operation, for functions of one to four arguments that
+    """`answering` at a third of its cost, for functions of one to four arguments that
     have positions; it is `answering` for all others.
     """
     code = getattr(func, "__code__", None)
