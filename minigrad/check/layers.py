@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.backend import get_backend
 from minigrad.check import promises
-from minigrad.check.report import CheckError, Finding, Report
+from minigrad.check.report import CheckError, Finding, Report, lines
 from minigrad.check.trial import Trial
 from minigrad.core import MODES
 from minigrad.core.modes import use_device
@@ -91,12 +91,11 @@ def layer(
     findings: list[Finding] = []
     for sample in found:
         make = maker(target, cls, sample)
-        findings += _tried(make, sample, seed, checks(order, names))
+        findings += _tried(f"{cls.__name__}({sample})", make, sample, seed, checks(order, names))
     report = Report(cls.__name__, len(findings), float(any(not f.passed for f in findings)), 0.0, tuple(findings))
     if report.failed:
-        n = len(findings)
-        lines = "\n".join(map(str, report.failed))
-        raise CheckError(f"{cls.__name__}: {len(report.failed)} of {n} checks fail\n{lines}", report)
+        head = f"{cls.__name__}: {len(report.failed)} of {len(findings)} checks fail"
+        raise CheckError(f"{head}\n{lines(report.failed)}", report)
     return report
 
 
@@ -133,30 +132,29 @@ def _backends(names: Sequence[str] | None) -> tuple[str, ...]:
     return "fakecupy", "cupy"
 
 
-def _tried(make: Callable[[], Module], sample: Sample, seed: int, table: Sequence[Check]) -> list[Finding]:
+def _tried(title: str, make: Callable[[], Module], sample: Sample, seed: int, table: Sequence[Check]) -> list[Finding]:
     """A line for each check; what cannot even be constructed has one."""
     with use_device(MODES.get().device or "numpy"):
         try:
             trial = Trial(make, sample, seed)
         except Exception as problem:  # noqa: BLE001  # a stranger's layer may raise anything
-            return [Finding("sample", str(sample), False, _told(problem))]
+            return [Finding("sample", title, "", False, _told(problem))]
         return [
-            _looked(check, trial.mode(mode == "train"), mode, sample, extra)
+            _looked(check, trial.mode(mode == "train"), mode, title, extra)
             for check in table
-            for mode in check.modes
             for extra in check.over or ((),)
+            for mode in check.modes
         ]
 
 
-def _looked(check: Check, trial: Trial, mode: str, sample: Sample, extra: Any) -> Finding:
-    plain = extra == () or check.name in ("gradients", "textbook")
-    where = f"{mode} of {sample}" if plain else f"{mode}, {extra} of {sample}"
+def _looked(check: Check, trial: Trial, mode: str, title: str, extra: Any) -> Finding:
+    where = mode if extra == () or check.name in ("gradients", "textbook") else f"{extra} {mode}"
     try:
         with np.errstate(all="ignore"):
             detail = check.run(trial, *(() if extra == () else (extra,)))
     except Exception as problem:  # noqa: BLE001  # a stranger's layer may raise anything, and the next check still runs
-        return Finding(check.name, where, False, _told(problem))
-    return Finding(check.name, where, True, detail)
+        return Finding(check.name, title, where, False, _told(problem))
+    return Finding(check.name, title, where, True, detail)
 
 
 def _told(problem: Exception) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 
 class CheckError(AssertionError):
@@ -15,16 +17,25 @@ class CheckError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a report: what was looked at, where, and how it came out."""
+    """One line of a report: what was looked at, on which sample, in which mode, and how it came out."""
 
     check: str
+    sample: str
     where: str
     passed: bool
     detail: str
 
-    def __str__(self) -> str:
-        detail = self.detail.replace("\n", "\n    ")
-        return f"{'ok' if self.passed else 'FAILED':<7} {self.check:<12} {self.where:<14} {detail}".rstrip()
+
+def lines(findings: Sequence[Finding]) -> str:
+    """Findings as text: the samples as headings, one line where several modes came out alike."""
+    told: list[str] = []
+    for sample, rows in groupby(findings, key=lambda f: f.sample):
+        told.append(f"  {sample}")
+        for (check, passed, detail), same in groupby(rows, key=lambda f: (f.check, f.passed, f.detail)):
+            where = ", ".join(f.where for f in same)
+            shown = detail.replace("\n", "\n" + " " * 12)
+            told.append(f"    {'ok' if passed else 'FAILED':<7} {check:<11} {where:<29} {shown}".rstrip())
+    return "\n".join(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Report:
     def __str__(self) -> str:
         if self.findings:
             n = len(self.findings)
-            return "\n".join([f"{self.what}: {n - len(self.failed)} of {n} checks hold", *map(str, self.findings)])
+            return f"{self.what}: {n - len(self.failed)} of {n} checks hold\n{lines(self.findings)}"
         return (
             f"{self.what}: {self.compared} comparisons, worst at {self.error:.2g} of what is allowed "
             f"(rtol={self.rtol:g})"
