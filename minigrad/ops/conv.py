@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 from minigrad.core import Operand, Tensor, composite, integer, reshape_
 from minigrad.errors import ArgumentError, ShapeError
@@ -84,8 +84,49 @@ def _by_indices(w: Any, weight: Any, groups: int, spatial: int) -> Any:
     return reshape_(einsum(f"ngc{at}{k},goc{k}->ngo{at}", w, weight), shape=(n, out, *places))
 
 
-def _textbook(spatial: int) -> Any:
-    def textbook(
+class Convolution(Protocol):
+    """What is called with an image and a kernel of one, two or three spatial axes."""
+
+    def __call__(
+        self,
+        x: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+    ) -> Tensor: ...
+
+
+class Transposed(Protocol):
+    """What is called with a convolution's result and its kernel."""
+
+    def __call__(
+        self,
+        x: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        dilation: Size = 1,
+    ) -> Tensor: ...
+
+
+def _named(function: Any, name: str, doc: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _convolution(spatial: int, product: Any, doc: str = "") -> Convolution:
+    """The convolution over so many axes, its windows and the weight multiplied by `product`."""
+
+    def conv(
         x: Operand,
         weight: Operand,
         bias: Operand | None = None,
@@ -95,9 +136,9 @@ def _textbook(spatial: int) -> Any:
         dilation: Size = 1,
         groups: int = 1,
     ) -> Tensor:
-        return _conv(x, weight, bias, stride, padding, dilation, groups, spatial, _by_indices)
+        return _conv(x, weight, bias, stride, padding, dilation, groups, spatial, product)
 
-    return textbook
+    return _named(conv, f"conv{spatial}d", doc)  # type: ignore[no-any-return]
 
 
 def _conv_transpose(
@@ -146,160 +187,132 @@ def _conv_transpose(
     return _biased(y, bias, spatial)
 
 
-@composite(textbook=_textbook(1))
-def conv1d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Tensor:
-    """One-dimensional convolution of (n, c, w) with (out, c / groups, kw); see `conv2d`.
+def _transposed(spatial: int, doc: str) -> Transposed:
+    """The transpose of a convolution over so many axes."""
 
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv1d(mg.tensor([[[1.0, 2.0, 4.0]]]), mg.tensor([[[-1.0, 1.0]]]))
-        tensor([[[1., 2.]]])
-    """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 1, _by_matrices)
+    def conv_transpose(
+        x: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        *,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        dilation: Size = 1,
+    ) -> Tensor:
+        return _conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, spatial)
+
+    return _named(conv_transpose, f"conv_transpose{spatial}d", doc)  # type: ignore[no-any-return]
 
 
-@composite(textbook=_textbook(2))
-def conv2d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Two-dimensional convolution (cross-correlation, as in PyTorch), zero-padded: windows and one matrix product.
+conv1d = composite(textbook=_convolution(1, _by_indices))(
+    _convolution(
+        1,
+        _by_matrices,
+        """One-dimensional convolution of (n, c, w) with (out, c / groups, kw); see `conv2d`.
 
-    Args:
-        x: (n, c, h, w).
-        weight: (out, c / groups, kh, kw).
-        bias: (out,) or None.
-        stride, padding, dilation: two numbers for height and width, or one for both.
-        groups: into how many parts the channels are divided, each with outputs of its own.
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv1d(mg.tensor([[[1.0, 2.0, 4.0]]]), mg.tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2.]]])
+""",
+    )
+)
 
-    Returns:
-        (n, out, h', w') with h' = (h + 2 padding - dilation (kh - 1) - 1) // stride + 1.
+conv2d = composite(textbook=_convolution(2, _by_indices))(
+    _convolution(
+        2,
+        _by_matrices,
+        """Two-dimensional convolution (cross-correlation, as in PyTorch), zero-padded: windows and one matrix product.
 
-    Raises:
-        ShapeError: channels that do not fit, or a window larger than the padded image.
-        ArgumentError: a stride or dilation under 1, or a negative padding.
+Args:
+    x: (n, c, h, w).
+    weight: (out, c / groups, kh, kw).
+    bias: (out,) or None.
+    stride, padding, dilation: two numbers for height and width, or one for both.
+    groups: into how many parts the channels are divided, each with outputs of its own.
 
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv2d(mg.ones((1, 1, 4, 4)), mg.ones((2, 1, 3, 3))).shape
-        (1, 2, 2, 2)
-    """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 2, _by_matrices)
+Returns:
+    (n, out, h', w') with h' = (h + 2 padding - dilation (kh - 1) - 1) // stride + 1.
 
+Raises:
+    ShapeError: channels that do not fit, or a window larger than the padded image.
+    ArgumentError: a stride or dilation under 1, or a negative padding.
 
-@composite(textbook=_textbook(3))
-def conv3d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Three-dimensional convolution of (n, c, d, h, w) with (out, c / groups, kd, kh, kw); see `conv2d`.
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv2d(mg.ones((1, 1, 4, 4)), mg.ones((2, 1, 3, 3))).shape
+    (1, 2, 2, 2)
+""",
+    )
+)
 
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv3d(mg.ones((1, 1, 4, 4, 4)), mg.ones((2, 1, 3, 3, 3))).shape
-        (1, 2, 2, 2, 2)
-    """
-    return _conv(x, weight, bias, stride, padding, dilation, groups, 3, _by_matrices)
+conv3d = composite(textbook=_convolution(3, _by_indices))(
+    _convolution(
+        3,
+        _by_matrices,
+        """Three-dimensional convolution of (n, c, d, h, w) with (out, c / groups, kd, kh, kw); see `conv2d`.
 
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv3d(mg.ones((1, 1, 4, 4, 4)), mg.ones((2, 1, 3, 3, 3))).shape
+    (1, 2, 2, 2, 2)
+""",
+    )
+)
 
-@composite
-def conv_transpose1d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Tensor:
-    """The transpose of `conv1d`: of (n, c, w) with (c, out / groups, kw); see `conv_transpose2d`.
+conv_transpose1d = composite(
+    _transposed(
+        1,
+        """The transpose of `conv1d`: of (n, c, w) with (c, out / groups, kw); see `conv_transpose2d`.
 
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv_transpose1d(mg.tensor([[[1.0, 2.0]]]), mg.tensor([[[1.0, 10.0]]]), stride=2)
-        tensor([[[ 1., 10.,  2., 20.]]])
-    """
-    return _conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, 1)
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv_transpose1d(mg.tensor([[[1.0, 2.0]]]), mg.tensor([[[1.0, 10.0]]]), stride=2)
+    tensor([[[ 1., 10.,  2., 20.]]])
+""",
+    )
+)
 
+conv_transpose2d = composite(
+    _transposed(
+        2,
+        """The transpose of `conv2d` as a map of x: each element puts a multiple of the kernel into the result.
 
-@composite
-def conv_transpose2d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Tensor:
-    """The transpose of `conv2d` as a map of x: each element puts a multiple of the kernel into the result.
+Args:
+    x: (n, c, h, w).
+    weight: (c, out / groups, kh, kw): what `conv2d` from `out` to `c` channels would take.
+    bias: (out,) or None.
+    stride, dilation: of that convolution; two numbers for height and width, or one for both.
+    padding: of that convolution: how much is cut off on either side here.
+    output_padding: how much is added at the end of each axis; less than `stride` or `dilation`.
+    groups: into how many parts the channels are divided.
 
-    Args:
-        x: (n, c, h, w).
-        weight: (c, out / groups, kh, kw): what `conv2d` from `out` to `c` channels would take.
-        bias: (out,) or None.
-        stride, dilation: of that convolution; two numbers for height and width, or one for both.
-        padding: of that convolution: how much is cut off on either side here.
-        output_padding: how much is added at the end of each axis; less than `stride` or `dilation`.
-        groups: into how many parts the channels are divided.
+Returns:
+    (n, out, h', w') with h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
 
-    Returns:
-        (n, out, h', w') with h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
+Raises:
+    ShapeError: channels that do not fit, or padding that leaves nothing.
+    ArgumentError: a stride or dilation under 1, a negative padding, or too much output_padding.
 
-    Raises:
-        ShapeError: channels that do not fit, or padding that leaves nothing.
-        ArgumentError: a stride or dilation under 1, a negative padding, or too much output_padding.
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv_transpose2d(mg.ones((1, 2, 2, 2)), mg.ones((2, 1, 3, 3)), stride=2).shape
+    (1, 1, 5, 5)
+""",
+    )
+)
 
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv_transpose2d(mg.ones((1, 2, 2, 2)), mg.ones((2, 1, 3, 3)), stride=2).shape
-        (1, 1, 5, 5)
-    """
-    return _conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, 2)
+conv_transpose3d = composite(
+    _transposed(
+        3,
+        """The transpose of `conv3d`: of (n, c, d, h, w) with (c, out / groups, kd, kh, kw); see `conv_transpose2d`.
 
-
-@composite
-def conv_transpose3d(
-    x: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    *,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Tensor:
-    """The transpose of `conv3d`: of (n, c, d, h, w) with (c, out / groups, kd, kh, kw); see `conv_transpose2d`.
-
-    Example:
-        >>> import minigrad as mg
-        >>> mg.conv_transpose3d(mg.ones((1, 2, 2, 2, 2)), mg.ones((2, 1, 3, 3, 3))).shape
-        (1, 1, 4, 4, 4)
-    """
-    return _conv_transpose(x, weight, bias, stride, padding, output_padding, groups, dilation, 3)
+Example:
+    >>> import minigrad as mg
+    >>> mg.conv_transpose3d(mg.ones((1, 2, 2, 2, 2)), mg.ones((2, 1, 3, 3, 3))).shape
+    (1, 1, 4, 4, 4)
+""",
+    )
+)
