@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from peers.rows import ROWS
-from peers.table import GOLDEN, Row, flat, inputs, numbers, parameter
+from peers.table import GOLDEN, Row, flat, inputs, numbers, parameter, said
 
 import minigrad as mg
 
@@ -46,16 +46,16 @@ def close(ours: mg.Tensor, theirs: np.ndarray, tolerance: float, what: str) -> N
 @each_row
 def test_values_gradients_and_state_are_pytorchs(row: Row) -> None:
     arrays, about = golden()
-    said = about[row.key]
+    told = about[row.key]
     layer = build(row).astype("float64")
-    assert [name for name, _ in layer.named_parameters()] == said["parameters"]
-    given = {name: parameter(name, tuple(said["state"][name][0])) for name in said["parameters"]}
+    assert [name for name, _ in layer.named_parameters()] == told["parameters"]
+    given = {name: parameter(name, tuple(told["state"][name][0])) for name in told["parameters"]}
     buffers = {name: array for name, array in layer.state_dict().items() if name not in given}
     layer.load_state_dict({**given, **buffers}, strict=True)
     for step, training in enumerate((True, True, False) if buffers else (row.training,)):
         layer.train(training).zero_grad()
         x = tensors(inputs(row, step))
-        keywords = {name: v if isinstance(v, (bool, str)) else tensors(v) for name, v in row.keywords.items()}
+        keywords = {k: v if isinstance(v, bool) else tensors(v) for k, v in said(row, step).items()}
         made = list(flat(layer(*x, **keywords)))
         pull = [mg.tensor(numbers(f"{row.key} step {step} g{k}", y.shape)) for k, y in enumerate(made)]
         sum((mg.sum(y * g) for y, g in zip(made, pull, strict=True)), start=mg.tensor(0.0)).backward()

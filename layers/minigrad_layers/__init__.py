@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import minigrad as mg
 from minigrad_layers import (
     activation,
+    attention,
     container,
     convolution,
     dense,
@@ -30,6 +31,7 @@ from minigrad_layers import (
     upsampling,
 )
 from minigrad_layers.activation import *
+from minigrad_layers.attention import *
 from minigrad_layers.container import *
 from minigrad_layers.convolution import *
 from minigrad_layers.dense import *
@@ -43,6 +45,7 @@ from minigrad_layers.upsampling import *
 
 __all__: list[str] = []
 __all__ += activation.__all__
+__all__ += attention.__all__
 __all__ += container.__all__
 __all__ += convolution.__all__
 __all__ += dense.__all__

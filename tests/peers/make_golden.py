@@ -17,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from peers.rows import ROWS
-from peers.table import GOLDEN, Row, flat, inputs, numbers, parameter
+from peers.table import GOLDEN, Row, flat, inputs, numbers, parameter, said
 
 NAMES = {"MultiHeadAttention": "MultiheadAttention"}  # where PyTorch writes a name otherwise
 DRAWS = 2000  # how many values of a parameter are drawn, at least, to see how it starts
@@ -57,8 +57,7 @@ def run(row: Row) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         layer.train(training)
         layer.zero_grad()
         given = tensors(inputs(row, step))
-        said = {name: array if isinstance(array, bool) else tensors(array) for name, array in keywords(row).items()}
-        made = list(flat(layer(*given, **said)))
+        made = list(flat(layer(*given, **keywords(row, step))))
         for k, y in enumerate(made):
             arrays[f"{step} y{k}"] = y.detach().numpy()
         pull = [tensors(numbers(f"{row.key} step {step} g{k}", tuple(y.shape))).detach() for k, y in enumerate(made)]
@@ -73,9 +72,14 @@ def run(row: Row) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, about
 
 
-def keywords(row: Row) -> dict[str, Any]:
+def keywords(row: Row, step: int) -> dict[str, Any]:
     """Of the call, as PyTorch wants them."""
-    return row.theirs or row.keywords
+    ours = said(row, step)
+    made: dict[str, Any] = {}
+    for name, what in row.theirs.items():
+        array = what if isinstance(what, bool) else ours[what.removeprefix("~")]
+        made[name] = array if isinstance(what, bool) else tensors(~array if what.startswith("~") else array)
+    return made
 
 
 def starts(row: Row) -> dict[str, list[float]]:

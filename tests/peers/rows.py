@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from peers.table import GRID, Row, below
+from peers.table import GRID, Row, below, kept
 
 ACTIVATIONS = [
     Row(call, (GRID,))
@@ -13,6 +13,45 @@ ACTIVATIONS = [
         "Hardtanh(-2.0, 0.5)", "Hardswish()", "Softmax(dim=0)", "LogSoftmax(dim=0)",
     )
 ]  # fmt: skip
+
+QKV = ((3, 2, 4), (5, 2, 4), (5, 2, 4))
+ATTENTION = [
+    Row("MultiHeadAttention(4, 2)", QKV, same_repr=False, theirs={"need_weights": False}),
+    Row(
+        "MultiHeadAttention(4, 2, bias=False, add_bias_kv=True, batch_first=True)",
+        ((1, 3, 4), (1, 2, 4), (1, 2, 4)),
+        same_repr=False,
+        keywords={"need_weights": True, "keep_mask": kept((3, 2))},
+        theirs={"attn_mask": "~keep_mask"},
+    ),
+    Row(
+        "MultiHeadAttention(4, 2, 0.5, add_zero_attn=True, kdim=3, vdim=2)",
+        ((3, 2, 4), (5, 2, 3), (5, 2, 2)),
+        training=False,
+        same_repr=False,
+        keywords={"need_weights": True, "average_attn_weights": False, "keep_keys": kept((2, 5))},
+        theirs={"key_padding_mask": "~keep_keys", "average_attn_weights": False},
+    ),
+    Row(
+        "MultiHeadAttention(4, 2)",
+        ((3, 4), (2, 4), (2, 4)),
+        same_repr=False,
+        keywords={"need_weights": True, "score_bias": (3, 2)},
+        theirs={"attn_mask": "score_bias"},
+    ),
+    *(
+        Row(f"TransformerEncoderLayer(4, 2, 3, 0.0{more})", ((3, 2, 4),), same_repr=False)
+        for more in ("", ", 'gelu', norm_first=True", ", bias=False, layer_norm_eps=0.1")
+    ),
+    Row(
+        "TransformerEncoderLayer(4, 2, 3, 0.2, batch_first=True)",
+        ((2, 3, 4),),
+        training=False,
+        same_repr=False,
+        keywords={"keep_mask": kept((3, 3)), "keep_keys": kept((2, 3))},
+        theirs={"src_mask": "~keep_mask", "src_key_padding_mask": "~keep_keys"},
+    ),
+]
 
 ROWS: list[Row] = [
     *ACTIVATIONS,
@@ -97,6 +136,7 @@ ROWS: list[Row] = [
     Row("GRU(2, 3)", ((4, 2, 2), (1, 2, 3))),
     Row("GRU(2, 2, num_layers=2, batch_first=True, bidirectional=True)", ((1, 3, 2),)),
     Row("GRU(1, 2, bias=False)", ((3, 1), (1, 2))),
+    *ATTENTION,
     Row("BatchNorm1d(4)", ((6, 4),)),
     Row("BatchNorm1d(4, eps=0.1, momentum=None)", ((3, 4, 2),)),
     Row("BatchNorm1d(4, affine=False)", ((6, 4),)),

@@ -21,7 +21,8 @@ GOLDEN = Path(__file__).resolve().parents[1] / "data" / "peers"
 class Row(NamedTuple):
     """A call of a layer's constructor, literal arguments only, and what the layer is called on.
 
-    An input is a shape, `below(n, shape)` for integers under n, GRID, None, or a tuple of inputs.
+    An input is a shape, `below(n, shape)` for integers under n, `kept(shape)` for a mask, GRID, None, or a
+    tuple of inputs.
     """
 
     call: str
@@ -30,7 +31,7 @@ class Row(NamedTuple):
     same_repr: bool = True  # False: ours has children of its own
     tolerance: float = 1e-9
     keywords: dict[str, Any] = {}  # of the call, for ours
-    theirs: dict[str, Any] = {}  # and for PyTorch's, where they are others
+    theirs: dict[str, Any] = {}  # and for PyTorch's: booleans, or "name" or "~name" of ours (the second one negated)
 
     @property
     def key(self) -> str:
@@ -58,6 +59,12 @@ class below(NamedTuple):
     shape: tuple[int, ...]
 
 
+class kept(NamedTuple):
+    """Booleans, each row of which has a True."""
+
+    shape: tuple[int, ...]
+
+
 GRID = "a grid over [-6, 6]"  # every kink of an activation is on it
 
 
@@ -79,6 +86,10 @@ def value(spec: Any, label: str) -> Any:
         return np.linspace(-6.0, 6.0, 49)
     if isinstance(spec, below):
         return np.floor(numbers(label, spec.shape, 0, spec.n)).astype(np.int64)
+    if isinstance(spec, kept):
+        mask = numbers(label, spec.shape) > 0
+        mask[..., 0] = True
+        return mask
     if all(isinstance(n, int) for n in spec):
         return numbers(label, spec)
     return tuple(value(part, f"{label}.{k}") for k, part in enumerate(spec))
@@ -87,6 +98,12 @@ def value(spec: Any, label: str) -> Any:
 def inputs(row: Row, step: int) -> list[Any]:
     """The host arrays that a step calls the layer on."""
     return [value(spec, f"{row.key} step {step} input {k}") for k, spec in enumerate(row.inputs)]
+
+
+def said(row: Row, step: int) -> dict[str, Any]:
+    """The keywords of ours: booleans as they are, else host arrays."""
+    label = f"{row.key} step {step} keyword"
+    return {k: v if isinstance(v, bool) else value(v, f"{label} {k}") for k, v in row.keywords.items()}
 
 
 def parameter(name: str, shape: tuple[int, ...]) -> np.ndarray:
