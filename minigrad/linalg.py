@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from minigrad.answers import module_getattr
+from minigrad.ops import matmul, matrix_transpose, outer, tensordot, vecdot
 from minigrad.ops.composite import norm
 from minigrad.ops.decompose import (
     QR,
@@ -15,9 +16,7 @@ from minigrad.ops.decompose import (
     solve_triangular,
     trace,
 )
-from minigrad.ops.linalg import Eigh, eigh, matmul
-from minigrad.ops.products import outer, tensordot, vecdot
-from minigrad.ops.shape import matrix_transpose
+from minigrad.ops.linalg import Eigh, eigh
 
 __all__ = [
     "QR", "Eigh", "Slogdet", "cholesky", "eigh", "inv", "matmul", "matrix_transpose", "norm", "outer", "qr", "slogdet",
