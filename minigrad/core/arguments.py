@@ -66,13 +66,22 @@ def _index(value: Any, whole: Any, name: str, op: str, what: str) -> int:
             return operator.index(value)
         except TypeError:
             pass
-    raise ArgumentTypeError(f"{_at(op)}{name}={short(whole)} must be {what}, not {type(value).__name__}")
+    raise ArgumentTypeError(
+        f"{_at(op)}{name}={short(whole)} must be {what}, not {type(value).__name__}{_constant(value)}"
+    )
+
+
+def _constant(value: Any) -> str:
+    """What to do with a tensor where a number is wanted, which is no variable of the derivative."""
+    return "; .item() gives the number in it, as a constant" if hasattr(value, "requires_grad") else ""
 
 
 def number(value: Any, name: str, op: str) -> Any:
     """`value`, a real number of Python's or NumPy's; ArgumentTypeError for anything else, booleans too."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ArgumentTypeError(f"{_at(op)}{name}={short(value)} must be a number, not {type(value).__name__}")
+        raise ArgumentTypeError(
+            f"{_at(op)}{name}={short(value)} must be a number, not {type(value).__name__}{_constant(value)}"
+        )
     return value
 
 
@@ -132,6 +141,8 @@ def dtype_of(value: Any, op: str, name: str = "dtype") -> np.dtype[Any]:
         DtypeError: no dtype, or one that tensors do not hold.
     """
     try:
+        if hasattr(value, "requires_grad"):  # NumPy would take the dtype that it has
+            raise TypeError
         dtype: np.dtype[Any] = np.dtype(value)
     except TypeError:
         raise DtypeError(

@@ -107,6 +107,7 @@ class Modes:
     device: str | None = None
     watchers: tuple[Watcher, ...] = ()
     nested: int = 0  # how many transforms of functions are being worked out around this call
+    variables: frozenset[Any] = frozenset()  # the nodes of their variables
     replay: Replay | None = None
     standing: Mapping[int, Any] = field(default_factory=dict)  # by id of a tensor: the Stand for it (core/state.py)
     form: Form = "run"  # of composites and layers: what runs, or the formula of the literature where one is given

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.answers import remedy
+from minigrad.core.modes import MODES
 from minigrad.errors import DtypeError, ShapeError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Protocols:
             raise TypeError(
                 f"a tensor on {self.device!r} does not become a NumPy array by itself; use .numpy(), which copies"
             )
+        self._in_sight("numpy.asarray", ".numpy() gives the array")
         if copy is False:
             raise ValueError("copy=False: minigrad hands out copies only; use .data for a read-only view")
         out = self.numpy()
@@ -84,10 +86,32 @@ class Protocols:
         return bool(self.item())
 
     def __float__(self) -> float:
+        self._in_sight("float()", ".item() gives the number")
         return float(self.item())
 
     def __int__(self) -> int:
+        self._in_sight("int()", ".item() gives the number")
         return int(self.item())
+
+    def _in_sight(self, what: str, remedy: str) -> None:
+        """Refuse to become a bare value unasked while a transform of functions differentiates what depends on it."""
+        variables = MODES.get().variables
+        if not variables or self._node is None:
+            return
+        oldest = min(v.id for v in variables)
+        seen, stack = {self._node}, [self._node]
+        while stack:
+            node = stack.pop()
+            if node in variables:
+                raise TypeError(
+                    f"{what}: this tensor depends on what is being differentiated, and nothing would flow back through "
+                    f"a bare value; compute with minigrad's functions, mg.sin(x) for math.sin(x). {remedy}, as a "
+                    "constant of the derivative"
+                )
+            for parent in node.parents:
+                if parent is not None and parent.id >= oldest and parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":

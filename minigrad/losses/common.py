@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.backend import transfer
-from minigrad.core import BOXES, Tensor, box, sum, tensor
+from minigrad.core import BOXES, Tensor, box, sum, tensor, to
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.reduce import mean
 
@@ -48,4 +48,6 @@ def data(target: Any, prediction: Tensor) -> Tensor:
     if type(target) in BOXES:
         return target  # type: ignore[no-any-return]
     array = tensor(target, device="numpy" if isinstance(target, (list, tuple, int, float, np.ndarray)) else None)
+    if array.requires_grad:  # a list with tracked tensors in it
+        return to(array, prediction.device)
     return box(transfer(array._data, prediction.device), None)

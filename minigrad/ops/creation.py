@@ -13,6 +13,7 @@ from minigrad.core import (
     ShapeLike,
     Tensor,
     astype,
+    broadcast_to,
     dtype_of,
     integer,
     integers,
@@ -29,7 +30,9 @@ __all__ = ["arange", "eye", "full", "full_like", "linspace", "ones", "ones_like"
 
 def _filled(op: str, shape: ShapeLike, value: Any, dtype: Any, device: str | None, requires_grad: bool) -> Tensor:
     sizes = integers(shape, "shape", op, least=0)
-    _scalar(value, op)
+    if _tracked(value) and not requires_grad:
+        return broadcast_to(tensor(value, dtype=dtype, device=device), sizes)
+    value = _scalar(value, op)
     return _made(np.full(sizes, value, None if dtype is None else dtype_of(dtype, op)), device, requires_grad)
 
 
@@ -37,6 +40,10 @@ def _made(array: Any, device: str | None, requires_grad: bool = False) -> Tensor
     made = tensor(array, device=device, requires_grad=requires_grad)
     recording = MODES.get().program  # made of nothing but what is said in the code: a constant of any size
     return made if recording is None else recording.made(made)
+
+
+def _tracked(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad and not value.ndim
 
 
 def _scalar(value: Any, op: str) -> Any:
@@ -92,6 +99,8 @@ def ones_like(x: Operand, *, dtype: Any = None) -> Tensor:
 
 def _like(op: str, x: Any, value: Any, dtype: Any) -> Tensor:
     shape = shape_of(x, op)
+    if _tracked(value):
+        return broadcast_to(astype(value, x.dtype if dtype is None else dtype), shape)
     value = _scalar(value, op)
     return constant(x, value=value, shape=shape, dtype=x.dtype if dtype is None else dtype_of(dtype, op))
 

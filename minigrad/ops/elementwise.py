@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.backend import backend_of
-from minigrad.core import Operand, Tensor, full_like, method, primitive, shape_of
+from minigrad.core import Operand, Tensor, full_like, method, number, primitive, shape_of
 from minigrad.core.domains import Rng, apart, between, booleans, distinct, nonzero, reals, some_shape
 from minigrad.core.domains import positive as positives
 from minigrad.errors import DtypeError
@@ -298,6 +298,9 @@ def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf
     shape_of(x, "nan_to_num")
     if x.dtype.kind != "f":
         return x  # type: ignore[no-any-return]
+    for name, value in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if value is not None:
+            number(value, name, "nan_to_num")
     limits = np.finfo(x.dtype)
     high, low = (float(limits.max) if posinf is None else posinf), (float(limits.min) if neginf is None else neginf)
     return nan_to_num_(x, nan=float(nan), posinf=float(high), neginf=float(low))

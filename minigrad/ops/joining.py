@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import notation
 from minigrad.core import Operand, Tensor, integer, integers, one_axis, primitive, reshape_, sequence, shape_of
+from minigrad.core.construct import stacks
 from minigrad.core.domains import Case, Rng, reals
 from minigrad.errors import AxisError, ShapeError
 from minigrad.notation import fn
@@ -121,6 +122,7 @@ def concat(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     return concat_(*arrays, axis=at, sizes=tuple(s[at] for s in shapes))
 
 
+@stacks
 def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """The arrays, all of one shape, joined along a new axis.
 

@@ -66,6 +66,9 @@ def value_and_grad(f: Function, argnums: Positions = 0, has_aux: bool = False) -
 def grad(f: Function, argnums: Positions = 0, has_aux: bool = False) -> Function:
     """The gradient of a function with a single-element result, as a function of the same arguments.
 
+    Where the result does not depend on an argument its gradient is 0. It does not depend on what was cut off on
+    purpose (`item`, `numpy`, `detach`, `stop_gradient`, under `no_grad`); what would cut it off unasked is an error.
+
     Args:
         f: takes tensors, arrays, numbers, modules, or tuples, lists and dicts of them (None stands for nothing), and
             returns a Tensor.

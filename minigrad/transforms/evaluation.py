@@ -134,7 +134,8 @@ class Evaluation:
             called = list(args)
             for n, v in zip(argnums, self.variables, strict=True):
                 called[n] = v.value
-            out = f(*called, **kwargs)
+            with change(variables=around.variables | {x._node for x in self.xs}):
+                out = f(*called, **kwargs)
         self.aux = None
         if has_aux:
             if not (isinstance(out, tuple) and len(out) == 2):

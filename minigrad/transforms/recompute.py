@@ -71,7 +71,7 @@ def remat(f: Callable[P, R]) -> Callable[P, R]:
         if not outside:
             return out  # type: ignore[no-any-return]
         one = isinstance(out, Tensor)
-        modes = {"device": mode.device, "nested": mode.nested, "form": mode.form}
+        modes = {"device": mode.device, "nested": mode.nested, "variables": mode.variables, "form": mode.form}
         saved = (f, *kept, replay, (witness.seen, witness.start), stood, modes)
         shapes, dtypes = tuple(t._data.shape for t in outs), tuple(t._data.dtype for t in outs)
         if one:
