@@ -232,3 +232,20 @@ def test_the_guard_tells_of_masks_and_of_rules_with_parameters(strange: dict[str
             call()
     with mg.debug.nan_guard():  # what was given is nobody's fault
         (x * 1.0).backward(mg.tensor([float("inf"), 1.0]))
+
+
+def test_a_pass_inside_of_a_hook_is_one_of_its_own_and_the_outer_one_goes_on() -> None:
+    x = mg.tensor(2.0, requires_grad=True, name="x")
+
+    def hook(g: mg.Tensor) -> None:
+        inner = mg.tensor(3.0, requires_grad=True, name="inner")
+        mg.gradients(inner * inner, [inner])
+
+    with mg.trace() as graph:
+        y = (x * x).named("y")
+        y.register_hook(hook)
+        (y * 3.0).named("z").backward()
+    assert {name: [c.sweep for c in graph.node(name).cotangents] for name in ("z", "y", "x", "inner")} == {
+        "z": [1], "y": [1], "x": [1], "inner": [2],
+    }  # fmt: skip
+    assert [c.began for name in ("z", "y", "x") for c in graph.node(name).cotangents] == [True, False, False]
