@@ -41,6 +41,12 @@ def hosted(values: Any) -> Results:
     return [None if v is None else v.numpy() if isinstance(v, mg.Tensor) else np.asarray(v) for v in values]
 
 
+def flat(value: Any) -> list[mg.Tensor]:
+    """The tensors of a result, whatever holds them."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else None
+    return [value] if parts is None else [t for part in parts for t in flat(part)]
+
+
 def both(work: Callable[[], Any]) -> None:
     """`work` gives the same bits, dtypes and shapes, and None at the same places, on both engines."""
     with quickly():
@@ -118,14 +124,22 @@ def test_a_layer_gives_the_same_bits(name: str, sample: mg.Sample) -> None:
         args, kwargs = sample.values(rng)
         for p in layer.parameters():
             p.data = rng.standard_normal(p.shape).astype("float32")
-        given = [mg.tensor(a, dtype="float32", requires_grad=True) if a.dtype.kind == "f" else a for a in args]
-        y = layer(*given, **kwargs)
-        ys = y if isinstance(y, tuple) else (y,)
+        inputs: list[mg.Tensor] = []
+
+        def given(value: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                return type(value)(map(given, value))
+            if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+                return value
+            inputs.append(mg.tensor(value, dtype="float32", requires_grad=True))
+            return inputs[-1]
+
+        ys = flat(layer(*given(args), **{k: given(v) for k, v in kwargs.items()}))
         total = sum((mg.sum(y * y) for y in ys if y.requires_grad), mg.tensor(0.0))
         if total.requires_grad:
             total.backward()
-        inputs = [x.grad for x in given if isinstance(x, mg.Tensor)]
-        return [*(y.detach() for y in ys), *inputs, *(p.grad for p in layer.parameters()), *layer.state_dict().values()]
+        made = [*(y.detach() for y in ys), *(x.grad for x in inputs)]
+        return [*made, *(p.grad for p in layer.parameters()), *layer.state_dict().values()]
 
     both(work)
 
