@@ -372,3 +372,14 @@ def test_file_systems_that_can_do_less(
     with nullcontext() if fine else pytest.raises(OSError, match=os.strerror(code)):
         mg.save(tmp_path / "x", n=1)
     assert not fine or mg.load(tmp_path / "x") == {"n": 1}
+
+
+def test_a_header_of_any_length_is_read(tmp_path: Path) -> None:
+    """The first byte of a file is that of a length: 0x80 for headers of 128, 384, 640 … bytes, as it is of a pickle."""
+    seen = set()
+    for k in range(64):
+        path = tmp_path / "one.safetensors"
+        mg.save(path, note="x" * 8 * k)
+        seen.add(path.read_bytes()[0])
+        assert mg.load(path)["note"] == "x" * 8 * k
+    assert 0x80 in seen
