@@ -115,5 +115,5 @@ def _attributes(items: list[Item], at: int) -> tuple[dict[str, Item], int]:
 def plain(item: Item) -> str:
     """The text that is shown: between the tags of an HTML-like string, of another one with its escapes undone."""
     if item.kind == "html":
-        return html.unescape(re.sub(r"<[^<>]*>", "", item.text))
+        return html.unescape(re.sub(r"<[^<>]*>", "", item.text)).replace("\u00a0", " ")
     return re.sub(r"\\([\\n])", lambda escape: {"n": "\n"}.get(escape[1], escape[1]), item.text)

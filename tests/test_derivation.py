@@ -171,10 +171,10 @@ def test_text_of_a_node():
         "The gradient at x, in backward pass 1; ∂v is the cotangent of v\n"
         "\n"
         "x    (2×2 float64)\n"
-        "    ∂x = ∂y·centred + ∂centred + ∂sum_1\n"
-        "        ∂y·centred    through y = centred·x\n"
-        "        ∂centred      through centred = x - mean\n"
-        "        ∂sum_1        through sum_1 = sum(x, axis=0)\n"
+        "    ∂x = ∂y·centred + ∂centred + broadcast(∂sum_1)\n"
+        "        ∂y·centred           through y = centred·x\n"
+        "        ∂centred             through centred = x - mean\n"
+        "        broadcast(∂sum_1)    through sum_1 = sum(x, axis=0)\n"
     )
     assert graph.derivation("y").text.endswith(
         "y = centred·x    (2×2 float64)\n    ∂y is where the backward pass began\n"

@@ -74,7 +74,7 @@ def test_backward_stands_beside_forward():
         (a, b): attributes for a, b, attributes in dot.edges if "dir" in attributes and attributes["dir"].text == "back"
     }
     rule = back["Net/norm/sqrt_1 grad", "Net/norm/divide_1 grad"]["label"]
-    assert dotparse.plain(rule).strip() == "sum(-g·y / b, axis=0)"
+    assert dotparse.plain(rule).strip() == "sum(-g·normalised / sqrt, axis=0)"
     assert {a for a, _ in back} | {b for _, b in back} <= dot.nodes.keys()
     only = drawn(graph_program.record(), depth=9, passes="backward")
     assert all(name.endswith(" grad") for name in only.nodes)

@@ -33,7 +33,9 @@ class Composition:
         inner = self.body(*args, **kwargs)
         if self.show is None or not isinstance(inner, Expr):
             return inner
-        return Expr(self.show, args, kwargs, call, inner.shape, inner.dtype)
+        out = Expr(self.show, args, kwargs, call, inner.shape, inner.dtype)
+        out.exact = inner
+        return out
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {}

@@ -16,7 +16,7 @@ from minigrad.core.methods import Axis, Operand
 from minigrad.core.modes import MODES
 from minigrad.core.tensor import Tensor, method
 from minigrad.errors import AxisError, ShapeError
-from minigrad.notation import as_is, reduction
+from minigrad.notation import as_is, fn, reduction
 
 __all__ = ["astype", "broadcast_to", "reshape", "stop_gradient", "sum", "to"]
 
@@ -138,7 +138,13 @@ def _case_broadcast(rng: Rng) -> Case:
     return (reals(rng, ones[int(rng.integers(len(ones) + 1)) if set(ones) <= {1} else 0 :]),), {"shape": shape}
 
 
-@primitive(lambda g: g, show=as_is, samples=_case_broadcast, kind="view", infer=lambda x, *, shape: (shape, x.dtype))
+@primitive(
+    lambda g: g,
+    show=fn("broadcast"),
+    samples=_case_broadcast,
+    kind="view",
+    infer=lambda x, *, shape: (shape, x.dtype),
+)
 def broadcast_to_(xp: Any, x: Operand, *, shape: tuple[int, ...]) -> Any:
     """`x` repeated to `shape` without a copy; the engine sums the cotangent back."""
     return xp.broadcast_to(x, shape)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad.graph import labels
 from minigrad.graph.fold import Box, Line, Picture, fold, open_scopes
-from minigrad.graph.formulas import describe, held, primitive_of
+from minigrad.graph.formulas import composed, describe, held, primitive_of
 from minigrad.graph.labels import MONO, SANS, block, font, table
 from minigrad.graph.nodes import Cotangent, Node, Scope, ancestors
 from minigrad.graph.view import View
@@ -38,8 +38,9 @@ def _grad(box: str) -> str:
 
 class _Drawing:
     def __init__(self, nodes: dict[str, Node], scopes: dict[str, Scope], view: View) -> None:
-        self.nodes, self.scopes, self.view, self.colours = nodes, scopes, view, view.colours
-        self.picture: Picture = fold(nodes, scopes, view.depth)
+        self.nodes, self.view, self.colours = nodes, view, view.colours
+        self.picture: Picture = fold(nodes, scopes, view.depth, frozenset(view.show))
+        self.scopes = self.picture.scopes
         self.far: dict[str, list[Line]] = {}
         for line in self.picture.lines:
             if line.far:
@@ -114,7 +115,7 @@ class _Drawing:
         name, detail = _titles(scope)
         text = font(name, 11, c.text, bold=True) + (font(f"  {detail}", 10, c.faint) if detail else "")
         return {
-            "label": f"<{text}>", "labeljust": "l", "labelloc": "t", "style": "rounded,filled", "fillcolor": fill,
+            "label": table([text]), "labeljust": "l", "labelloc": "t", "style": "rounded,filled", "fillcolor": fill,
             "color": border, "margin": "10", "tooltip": labels.literal(scope.title),
         }  # fmt: skip
 
@@ -137,6 +138,7 @@ class _Drawing:
     def _box(self, dot: Any, box: Box) -> None:
         kind = box.scope.kind if box.scope else box.node.kind if box.node else ""
         kind = "composite" if kind == "backward" else kind
+        kind = {"state": "update", "random": "random"}.get(box.aside or "", kind)
         rows = list(self._scope_rows(box) if box.scope else self._node_rows(box.members[0]))
         self.used.setdefault(kind)
         fill, border = self.colours.fills[kind]
@@ -314,7 +316,19 @@ class _Drawing:
             rule = line.node.rules[line.index] if line.node.rules else None
             if rule:
                 attributes["label"] = _text(rule)
+        else:
+            attributes["label"] = _text(self._composed(line))
         dot.edge(_grad(line.start), _grad(line.target), **attributes)
+
+    def _composed(self, line: Line) -> str:
+        """The rules of a closed box as one, where it has one result and they fit on a line."""
+        target, source = self.picture.boxes[line.target], self.picture.boxes[line.source]
+        used = {i for n in target.members for i in n.inputs}
+        given = [n for n in source.members if n.name in used]
+        results = [n for n in self.picture.outputs.get(target.id, ()) if n.cotangents]
+        if len(given) == len(results) == 1:
+            return composed(target.members, results[0], given[0], self.nodes)
+        return f"{sum(sum(n.flows) for n in target.members)} rules"
 
     def _legend(self) -> str:
         c = self.colours
@@ -325,7 +339,24 @@ class _Drawing:
             cells.append(f'{square}<TD ALIGN="LEFT">{font(LEGEND[kind] + "  ", 9, c.faint)}</TD>')
         if not cells:
             return "empty graph: nothing ran inside the trace"
-        return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="0"><TR>{"".join(cells)}</TR></TABLE>>'
+        table = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="0">'
+        says = "".join(f'<TR><TD ALIGN="LEFT">{font(text, 9, c.faint)}</TD></TR>' for text in self._signs())
+        kinds = f'<TR><TD ALIGN="LEFT">{table}<TR>{"".join(cells)}</TR></TABLE></TD></TR>'
+        return f"<{table}{kinds}{says}</TABLE>>"
+
+    def _signs(self) -> Iterator[str]:
+        """What the lines and letters of this picture mean."""
+        lines = [line for line in self.picture.lines if not line.state]
+        if self.forward and lines:
+            grey = any(not line.flows for line in lines)
+            yield "solid: a value goes into an operation" + ("; grey: no gradient comes back along it" if grey else "")
+        if self.back and any(line.reached for line in lines):
+            yield "∂ v: the gradient of the result with respect to v; g: the ∂ at the foot of the dashed line"
+            yield "dashed: what a rule sends back, and what the engine sums over repeated axes" + (
+                "; dotted: a value and its gradient" if self.forward else ""
+            )
+        if self.forward and any(line.state for line in self.picture.lines):
+            yield "dotted, orange: a state and its update"
 
 
 def _titles(scope: Scope) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from minigrad.graph.asides import Aside, asides, simplified
 from minigrad.graph.nodes import Node, Scope, ancestors
 
 OFTEN, AWAY = 8, 24  # uses of a box, and boxes between the first and another, from which that is drawn apart
@@ -21,6 +22,7 @@ class Box:
     node: Node | None = None
     scope: Scope | None = None
     members: list[Node] = field(default_factory=list)
+    aside: Aside | None = None
 
     @property
     def reached(self) -> bool:
@@ -58,6 +60,7 @@ class Picture:
     boxes: dict[str, Box]
     lines: list[Line]
     outputs: dict[str, list[Node]]  # closed scope -> members whose values leave it
+    scopes: dict[str, Scope]  # without frames that say nothing
 
 
 def levels(scopes: dict[str, Scope]) -> dict[str, int]:
@@ -79,19 +82,29 @@ def levels(scopes: dict[str, Scope]) -> dict[str, int]:
     return out
 
 
-def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Picture:
-    """The picture of a graph in which scopes of level `depth` and more are closed."""
+def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int, opened: frozenset[str] = frozenset()) -> Picture:
+    """The picture of a graph in which scopes of level `depth` and more are closed.
+
+    State updates and random draws stay closed at any depth; `opened` names those of "state" and "random" that do not.
+    """
+    aside = {path: what for path, what in asides(nodes, scopes).items() if what not in opened}
+    scopes, home = simplified(nodes, scopes)
     level = levels(scopes)
     closed: dict[str, str] = {}  # scope -> the outermost closed scope around it, "" when all are open
     for path, scope in scopes.items():
-        closed[path] = closed.get(scope.parent, "") or (path if level[path] >= depth else "")
+        closed[path] = closed.get(scope.parent, "") or (path if level[path] >= depth or path in aside else "")
     boxes: dict[str, Box] = {}
     stands: dict[str, str] = {}
     for name, node in nodes.items():
-        at = closed.get(node.scope, "")
+        around = home.get(node.scope, "")
+        at = closed.get(around, "")
         stands[name] = key = at or name
         if key not in boxes:
-            boxes[key] = Box(key, scopes[at].parent, scope=scopes[at]) if at else Box(key, node.scope, node=node)
+            boxes[key] = (
+                Box(key, scopes[at].parent, scope=scopes[at], aside=aside.get(at))
+                if at
+                else Box(key, around, node=node)
+            )
         boxes[key].members.append(node)
     lines: list[Line] = []
     merged: dict[tuple[str, str], Line] = {}
@@ -121,7 +134,7 @@ def fold(nodes: dict[str, Node], scopes: dict[str, Scope], depth: int) -> Pictur
         if box.scope is not None:
             ends = [n for n in box.members if not n.leaf and n.kind != "update" and n.name not in used]
             outputs.setdefault(key, ends[-1:])
-    return Picture(boxes, lines, outputs)
+    return Picture(boxes, lines, outputs, scopes)
 
 
 def _shorten(boxes: dict[str, Box], lines: list[Line]) -> None:

@@ -237,7 +237,8 @@ class Graph:
         Args:
             depth: 0 draws one box for each outermost scope, 1 (the default) one for each layer, more opens them.
             passes: "forward", "backward" or "both".
-            show: what to write in the boxes, any of "shape", "dtype", "value", "grad", "formula", "source", "bytes".
+            show: what to write in the boxes, any of "shape", "dtype", "value", "grad", "formula", "source", "bytes";
+                "state" and "random" open the updates of state and the random draws, which are one box each otherwise.
             direction: "TB" (downwards) or "LR".
             theme: "light" or "dark".
 

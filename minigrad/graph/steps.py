@@ -83,7 +83,7 @@ class Naming:
     def formula(self, node: Node) -> Expr | None:
         """What an operation computes; None for a leaf."""
         op = primitive_of(node)
-        return None if op is None else definition(op, self.arguments(node), node.params)
+        return None if op is None else definition(op, self.arguments(node), node)
 
     def equation(self, node: Node) -> str:
         """`y = tanh(x)` as text, or only the name of a leaf."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from minigrad.errors import ArgumentError
 
 PASSES = ("forward", "backward", "both")
-SHOW = ("shape", "dtype", "value", "grad", "formula", "source", "bytes")
+SHOW = ("shape", "dtype", "value", "grad", "formula", "source", "bytes", "state", "random")
 DIRECTIONS = ("TB", "LR")
 _VALID = {"passes": PASSES, "direction": DIRECTIONS}
 

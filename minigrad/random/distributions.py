@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.answers import answering
 from minigrad.backend import get_backend
-from minigrad.core import MODES, Operand, ShapeLike, Tensor, dtype_of, integer, number, reshape_
+from minigrad.core import MODES, Operand, ShapeLike, Tensor, composite, dtype_of, integer, number, reshape_
 from minigrad.core import integers as sizes
 from minigrad.errors import ArgumentError, DtypeError
 from minigrad.ops.compare import greater_equal, less
@@ -59,7 +59,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
     return out
 
 
-@answering
+@composite
 def uniform(
     shape: ShapeLike = (),
     low: Operand = 0.0,
@@ -96,7 +96,7 @@ def _below(x: float, kind: np.dtype[Any]) -> float:
     return float(near) if near < x else float(np.nextafter(near, kind.type(-math.inf)))
 
 
-@answering
+@composite
 def normal(
     shape: ShapeLike = (),
     mean: Operand = 0.0,
@@ -131,6 +131,7 @@ def normal(
     return z if z.dtype == kind else z.astype(kind)
 
 
+@composite
 def mask(
     shape: ShapeLike,
     p: float,
@@ -162,7 +163,7 @@ def mask(
     return greater_equal(drawn, t), words / (words - t)
 
 
-@answering
+@composite
 def bernoulli(
     shape: ShapeLike = (), p: float = 0.5, *, device: str | None = None, generator: Generator | None = None
 ) -> Tensor:
@@ -176,7 +177,7 @@ def bernoulli(
     return mask(shape, 1 - probability(p, "p"), device=device, generator=generator)[0]
 
 
-@answering
+@composite
 def integers(
     low: int,
     high: int | None = None,
@@ -204,7 +205,7 @@ def integers(
     return bounded(_bits(_shape(shape), 64, generator, device), low=first, span=last - first)
 
 
-@answering
+@composite
 def permutation(n: int | Tensor, *, device: str | None = None, generator: Generator | None = None) -> Tensor:
     """The integers 0 to n - 1 in random order; given a tensor, its elements along the first axis in random order.
 

@@ -42,7 +42,7 @@ def _textbook(
     else:
         mean, var = statistics
         centred = (wide - mean).named("_centred")
-    std = mg.sqrt(var + eps).named("_std")
+    std = mg.sqrt((var + eps).named("_var_eps")).named("_std")
     y = (centred * (1.0 / std).named("_inv_std")).named("x_hat")
     y = y if weight is None else (y * weight).named("_scaled")
     y = y if bias is None else y + bias
