@@ -14,6 +14,7 @@ from minigrad.graph.fold import Box, Line, Picture, fold, open_scopes
 from minigrad.graph.formulas import composed, describe, held, primitive_of
 from minigrad.graph.labels import MONO, SANS, block, font, table
 from minigrad.graph.nodes import Cotangent, Node, Scope, ancestors
+from minigrad.graph.notebook import digraph
 from minigrad.graph.view import View
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class _Drawing:
         import graphviz  # only a drawing needs it
 
         c = self.colours
-        dot = graphviz.Digraph(
+        dot: graphviz.Digraph = digraph()(
             "minigrad",
             graph_attr={
                 "rankdir": self.view.direction, "bgcolor": c.page, "fontname": SANS, "fontcolor": c.faint,

@@ -235,7 +235,7 @@ def title(node: Node) -> str | None:
 
 
 def result(node: Node, args: Sequence[Any]) -> Expr:
-    """The symbol of what an operation gave: its label, or else y, or the operation's name where an input is called y."""
+    """The symbol of what an operation gave: its label, or else y, or the operation's name where an input is y."""
     taken = {a.text() for a in args if isinstance(a, Expr)} | {"g"}
     names = (title(node) if node.called else None, "y", node.op)
     name = next((n for n in names if n and n not in taken), "y")
@@ -249,7 +249,7 @@ def definition(op: Primitive, args: Sequence[Any], node: Node) -> Expr:
         return Expr(indexed, tuple(args), node.params, _take, *known)
     named = op.show is None or op.show is as_is
     given = tuple(a for a in args if a is not None) if named else tuple(args)
-    return Expr(fn(op.name) if named else op.show, given, node.params, op.call, *known)  # type: ignore[arg-type]  # show: not None here
+    return Expr(fn(op.name) if named else op.show, given, node.params, op.call, *known)
 
 
 def _take(outputs: Any, index: int) -> Any:

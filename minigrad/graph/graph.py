@@ -9,15 +9,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from minigrad.answers import answer_attributes
-from minigrad.core import integer
+from minigrad.core import BOXES, integer
+from minigrad.core.modes import Form
 from minigrad.elsewhere import GRAPH
-from minigrad.errors import ArgumentError, GraphError, RenderError, UnknownNameError
+from minigrad.errors import ArgumentError, GraphError, UnknownNameError
 from minigrad.graph import data
 from minigrad.graph.derivation import Derivation, derive_node, derive_scope
 from minigrad.graph.dot import draw
-from minigrad.graph.formulas import arguments, describe, expression, primitive_of
+from minigrad.graph.formulas import arguments, definition, describe, expression, primitive_of, result
 from minigrad.graph.known import Known
 from minigrad.graph.nodes import Edge, Node, Scope
+from minigrad.graph.notebook import Displayed
 from minigrad.graph.rendering import render
 from minigrad.graph.routes import Routes, routes
 from minigrad.graph.view import view_of
@@ -50,6 +52,7 @@ class Graph:
         self._nodes: dict[str, Node] = {}
         self._scopes: dict[str, Scope] = {}
         self._known = Known()  # which tensor is which node
+        self.form: Form | None = None  # in which the trace ran; None for a graph that was read from a file
 
     # ---- looking things up
 
@@ -116,6 +119,32 @@ class Graph:
         out = expression(op, node, arguments(op, node, self._nodes), index)
         return out if isinstance(out, Expr) else None
 
+    def definition(self, name: str) -> Expr | None:
+        """What a node computes as a formula: to write, or to evaluate with values for the names in it; None for a leaf.
+
+        Example:
+            >>> import minigrad as mg
+            >>> with mg.trace() as graph:
+            ...     y = mg.tanh(mg.tensor([0.0, 1.0], name="x")).named("y")
+            >>> formula = graph.definition("y")
+            >>> bool((formula.evaluate(graph.operands("y")) == y.data).all()), formula.evaluate({"x": 0.0})
+            (True, 0.0)
+        """
+        node = self.node(name)
+        op = primitive_of(node)
+        return None if op is None else definition(op, arguments(op, node, self._nodes), node)
+
+    def operands(self, name: str) -> dict[str, Any]:
+        """The recorded values as a node's formula and rules call them, its own and its `g` among them."""
+        node = self.node(name)
+        op = primitive_of(node)
+        if op is None:
+            return {}
+        args = arguments(op, node, self._nodes)
+        given = zip(node.inputs, args, strict=True)
+        found = {a.text(): self._nodes[str(i)].value for i, a in given if isinstance(a, Expr)}
+        return {**found, result(node, args).text(): node.value, "g": node.grad}
+
     def routes(self, y: Any, x: Any, *, through: Iterable[str] | None = None, cotangent: Any = None) -> Routes:
         """The gradient of `y` at `x`, split by the labelled values that it came through.
 
@@ -127,7 +156,9 @@ class Graph:
         Args:
             y: a tensor computed inside the trace, or the name or label of a node.
             x: the same; a leaf or an intermediate. It need not require grad.
-            through: the labels to tell apart, at most 6; any node's name will do. The default is all on the way.
+            through: the labels to tell apart, at most 6; any node's name will do, and any tensor of the trace. The
+                default is all on the way but those that every path passes; where these are more than 6, those of the
+                layer next to `x` (its mean and variance, if it is a norm).
             cotangent: of the shape of `y`; may be left out when `y` has one element (then 1).
 
         Returns:
@@ -149,13 +180,17 @@ class Graph:
             tensor([0., 0., 0.])
         """
         (out, *_), at = self._named(y, "y"), self._named(x, "x")
+        if through is not None and not isinstance(through, str):
+            given: Any = (through,) if type(through) in BOXES else through
+            through = [name if isinstance(name, str) else self._named(name, "through")[0] for name in given]
         return routes(self._nodes, self._scopes, out, at, through, cotangent)
 
-    def derivation(self, path: str) -> Derivation:
+    def derivation(self, path: Any) -> Derivation:
         """How the gradient at a node, or those inside a layer, came about in the latest backward pass there.
 
         Args:
-            path: the name or label of a node, or else the path of a scope: a call of a layer or composite.
+            path: a tensor of the trace, the name or label of a node, or the path of a scope: a call of a layer or
+                composite.
 
         Returns:
             Derivation: `.text`, `.latex`, `.mathml`, and `.python`, a program that computes the same numbers.
@@ -179,6 +214,8 @@ class Graph:
                     ∂t·(1 - t·t)     through t = tanh(x)
             <BLANKLINE>
         """
+        if not isinstance(path, str):
+            return derive_node(self._nodes, self._nodes[self._named(path, "path")[0]])
         try:
             return derive_node(self._nodes, self.node(path))
         except UnknownNameError as error:
@@ -270,15 +307,26 @@ class Graph:
         source = draw(self._nodes, self._scopes, checked).source
         atomic.write(target, [source.encode() if suffix == "dot" else render(source, suffix)])
 
-    def _repr_svg_(self) -> str | None:
-        try:
-            return render(self.dot().source, "svg").decode()
-        except RenderError:  # a notebook then shows the DOT text
-            return None
+    def view(self, **view: Any) -> Displayed:
+        """The drawing for a notebook's cell: as wide as it has room for, light or dark as the page is.
+
+        The arguments are those of `dot`; with a `theme` it has that one always. What computes nothing but a picture is
+        not recorded again, so `form`, where it is given, must be the one of the trace.
+
+        Raises:
+            ArgumentError: another argument or value.
+        """
+        form = view.pop("form", self.form)
+        if form != self.form:
+            raise ArgumentError(
+                f"form: {form!r}, but this graph recorded the form {self.form!r}; trace again, mg.trace(form={form!r})"
+            )
+        themes = (view.pop("theme"),) if "theme" in view else ("light", "dark")
+        views = [view_of({**view, "theme": theme}) for theme in themes]
+        return Displayed([draw(self._nodes, self._scopes, v).source for v in views], repr(self))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        svg = self._repr_svg_()
-        return {"text/plain": self.dot().source} if svg is None else {"text/plain": repr(self), "image/svg+xml": svg}
+        return self.view()._repr_mimebundle_(include, exclude)
 
 
 def _brief(value: Any) -> str:

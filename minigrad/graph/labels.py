@@ -78,12 +78,13 @@ def table(rows: Iterable[str]) -> str:
 
 
 def _room(row: str) -> str:
-    """A title's cell is as wide as the title is in a wide font: viewers seldom have the one that the engine measured."""
+    """A title's cell is as wide as the title in a wide font: viewers seldom have the one that the engine measured."""
     found = re.match(r'<FONT FACE="[^"]*" POINT-SIZE="([\d.]+)"[^>]*><B>(.*?)</B></FONT>(.*)', row)
     if found is None:
         return ""
     size, rest = float(found[1]), re.sub(r"<[^>]*>", "", found[3])
-    return f' WIDTH="{math.ceil(WIDE * size * (len(html.unescape(found[2])) + 0.8 * len(html.unescape(rest))))}"'
+    letters = len(html.unescape(found[2])) + 0.8 * len(html.unescape(rest))
+    return f' WIDTH="{math.ceil(WIDE * size * letters)}"'
 
 
 # ---- arrays

@@ -64,6 +64,7 @@ class trace:  # noqa: N801  (reads as a verb: `with trace(model) as graph:`)
 
     def __enter__(self) -> Graph:
         graph = Graph()
+        graph.form = self._form
         recorder = Recorder(graph, *self._arguments)
         mode = change(watchers=(*MODES.get().watchers, recorder), form=self._form)
         mode.__enter__()

@@ -49,8 +49,10 @@ class Routes(Mapping[frozenset[str], Tensor]):
         (tensor([-2.,  2.]), tensor([0.5, 0.5]), tensor([-1.5,  2.5]))
     """
 
-    def __init__(self, parts: Mapping[frozenset[str], Tensor], total: Tensor, of: str, at: str) -> None:
-        self._parts, self._total, self._of, self._at = parts, total, of, at
+    def __init__(
+        self, parts: Mapping[frozenset[str], Tensor], total: Tensor, of: str, at: str, left_out: tuple[str, ...] = ()
+    ) -> None:
+        self._parts, self._total, self._of, self._at, self._left_out = parts, total, of, at, left_out
 
     def __getitem__(self, labels: Iterable[str]) -> Tensor:
         key = frozenset((labels,) if isinstance(labels, str) else labels)
@@ -86,9 +88,12 @@ class Routes(Mapping[frozenset[str], Tensor]):
         rows = list(self._table())
         wide, far = max(len(row[0]) for row in rows), max(len(row[2]) for row in rows)
         head = f"<Routes from {self._of} to {self._at}, with the largest |element| of each:"
-        return (
-            "\n".join([head, *(f"    {s:{wide}}  {size:>{far}}  {what}".rstrip() for s, _, size, what in rows)]) + ">"
-        )
+        lines = [head, *(f"    {s:{wide}}  {size:>{far}}  {what}".rstrip() for s, _, size, what in rows)]
+        if self._left_out:
+            lines.append(
+                f"    not told apart, for there are so many: {', '.join(self._left_out)}; through=[...] chooses"
+            )
+        return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
         head = f"<caption>Routes from <b>{escape(self._of)}</b> to <b>{escape(self._at)}</b></caption>"
@@ -120,14 +125,15 @@ def routes(
             f"x: {at!r} does not require grad, and a recorded backward pass leaves out what does not; "
             "make it with requires_grad=True before the trace"
         )
-    marks = _marks(nodes, scopes, places, y, xs, through)
+    marks, left_out = _marks(nodes, scopes, places, y, xs, through)
     start = seed(box(nodes[y].value, None), cotangent, "cotangent")
     targets = frozenset(places[x] for x in xs if x in places)
     found = sweep_apart(places[y], start, targets, {places[name]: mark for name, mark in marks.items()})
     (whole,) = (_sum(grads) for grads in sweep_apart(places[y], start, targets, {}).values())
     keys = sorted(found, key=lambda labels: (len(labels), sorted(labels)))
     parts = _settled([_sum(found[key]) for key in keys], whole)
-    return Routes({key: box(part, None) for key, part in zip(keys, parts, strict=True)}, box(whole, None), of, at)
+    tensors = {key: box(part, None) for key, part in zip(keys, parts, strict=True)}
+    return Routes(tensors, box(whole, None), of, at, left_out)
 
 
 def _sum(grads: Mapping[Any, Any]) -> Any:
@@ -215,12 +221,17 @@ def _marks(
     y: str,
     xs: list[str],
     through: Iterable[str] | None,
-) -> dict[str, str]:
-    """What each node on the way adds to the set of the paths that pass it."""
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What each node on the way adds to the set of the paths that pass it, and the labels that are not told apart."""
     between = [nodes[name] for name in _between(places, y) if name != y and name not in xs]
-    labelled = [node for node in between if node.label and not node.label.startswith("_")]
     if through is None:
+        passed = _passed_by_all(places, y, xs)
+        labelled = [n for n in between if n.label and not n.label.startswith("_") and n.name not in passed]
         marks = {node.name: _telling(node, labelled, scopes) for node in labelled}
+        if len(set(marks.values())) > MOST:
+            nearest = _nearest(labelled)
+            left = tuple(dict.fromkeys(mark for name, mark in reversed(marks.items()) if name not in nearest))
+            return {name: mark for name, mark in marks.items() if name in nearest}, left
     else:
         chosen = (through,) if isinstance(through, str) else tuple(through)
         for name in chosen:
@@ -232,7 +243,30 @@ def _marks(
             f"through: {len(found)} labelled values lie between y and x ({', '.join(map(repr, found))}), which makes "
             f"up to {2 ** len(found)} routes; choose at most {MOST} with through=[...]"
         )
-    return marks
+    return marks, ()
+
+
+def _passed_by_all(places: Mapping[str, TapeNode], y: str, xs: list[str]) -> set[str]:
+    """The nodes through which every path from `y` to `xs` goes: what passes them is told apart from nothing."""
+    order = list(places)
+    up: dict[TapeNode, int] = {places[y]: 1}  # paths from y
+    for name in reversed(order):
+        for parent in places[name].parents:
+            if parent is not None and places[name] in up:
+                up[parent] = up.get(parent, 0) + up[places[name]]
+    down: dict[TapeNode, int] = {places[x]: 1 for x in xs if x in places}  # paths to the input
+    for name in order:
+        if places[name] not in down:
+            down[places[name]] = sum(down.get(p, 0) for p in places[name].parents if p is not None)
+    total = sum(up.get(places[x], 0) for x in xs if x in places)
+    return {name for name in order if up.get(places[name], 0) * down[places[name]] == total}
+
+
+def _nearest(labelled: list[Node]) -> set[str]:
+    """Of many labelled values those of the layer next to the input: its mean and variance, where it has them."""
+    own = [n for n in labelled if n.scope == labelled[-1].scope]  # newest first
+    moments = [n for n in own if n.label in ("mean", "var")]
+    return {n.name for n in (moments or own[-MOST:])}
 
 
 def _between(places: Mapping[str, TapeNode], y: str) -> list[str]:

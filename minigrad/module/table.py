@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from minigrad.core import BOXES, MODES, Tensor, change
@@ -31,8 +32,32 @@ class _Shapes(Watcher):
         self.found[id(self.open.pop())] = self.last
 
 
-def summary(model: Module, shape: tuple[int, ...]) -> str:
+class Summary(str):
+    """The text of a summary, which a notebook shows as a table and a console as it is."""
+
+    rows: list[tuple[str, str, str]]
+    total: str
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head, *body = (
+            "".join(
+                f'<{tag} style="text-align:{"right" if k == 2 else "left"}">{html.escape(cell)}</{tag}>'
+                for k, cell in enumerate(row)
+            )
+            for tag, row in (("th", self.rows[0]), *(("td", row) for row in self.rows[1:]))
+        )
+        lines = "".join(f"<tr>{row}</tr>" for row in body)
+        caption = f'<caption style="caption-side:bottom;text-align:left">{html.escape(self.total)}</caption>'
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def summary(model: Module, shape: tuple[int, ...]) -> Summary:
     """What becomes of an input of `shape` (the batch included) in each layer, as a table.
+
+    It is a string, which a notebook shows as a table.
 
     The model runs once on zeros, in evaluation mode and without recording, and is left as it was.
 
@@ -66,7 +91,10 @@ def summary(model: Module, shape: tuple[int, ...]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}".rstrip() for a, b, c in rows]
     learnt = sum(p.size for p in model.parameters() if p.requires_grad)
-    return "\n".join([*lines, f"{_count(model):,} parameters, {learnt:,} of them trained"])
+    total = f"{_count(model):,} parameters, {learnt:,} of them trained"
+    out = Summary("\n".join([*lines, total]))
+    out.rows, out.total = rows, total
+    return out
 
 
 def _count(model: Module) -> int:
