@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad.training import Callback
 
 Said = tuple[int, str, str]
-FILES = ["curves.png", "graph.svg", "history.jsonl", "weights.safetensors"]
+FILES = ["batch_norm.svg", "curves.png", "graph.svg", "history.jsonl", "weights.safetensors"]
 
 
 @pytest.fixture
@@ -252,7 +252,9 @@ def test_training_writes_its_four_files(call: Callable[..., Said], tmp_path: Pat
     assert records(folder)[1]["val_accuracy"] > 0.9
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     drawn = (folder / "graph.svg").read_text()
-    assert all(word in drawn for word in ("BatchNorm2d(32)", "running_var", "rsqrt", "pictures", "loss"))
+    assert all(word in drawn for word in ("BatchNorm2d(32)", "pictures", "loss"))
+    opened = (folder / "batch_norm.svg").read_text()
+    assert all(word in opened for word in ("x_hat", "running_statistics", "inv_std", "∂ weight"))
     assert mg.load_tensors(folder / "weights.safetensors")["1.running_mean"].shape == (32,)
     code, _, err = call("train digits --resume --lr 1")
     assert (code, "the run to resume has 0.003" in err) == (2, True)

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "train",
         help="train a small network on data that needs no download",
         description="Train a convolutional network with batch norm and dropout on the 1,797 digits of scikit-learn.\n"
-        "Writes weights.safetensors, history.jsonl, curves.png and graph.svg into the folder --out.",
+        "Writes weights.safetensors, history.jsonl, curves.png, graph.svg and batch_norm.svg into the folder --out.",
         epilog="examples:\n"
         "  minigrad train digits\n"
         "  minigrad train digits --epochs 5 --seed 1 --out runs/short\n"
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
     seconds = sum(record["seconds"] for record in history.records)
     reached = f"{100 * last['val_accuracy']:.1f} % validation accuracy"
     print(f"{reached} after {last['epoch']} epochs, {seconds:.1f} s of training")
-    made = [name for name in ("weights.safetensors", "history.jsonl", "curves.png", "graph.svg")
+    made = [name for name in ("weights.safetensors", "history.jsonl", "curves.png", "graph.svg", "batch_norm.svg")
             if not any(str(arguments.out / name) in reason for reason in missing)]  # fmt: skip
     print(f"{arguments.out}{os.sep}: {', '.join(made)}")
     for reason in missing:

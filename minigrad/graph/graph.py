@@ -325,6 +325,9 @@ class Graph:
         views = [view_of({**view, "theme": theme}) for theme in themes]
         return Displayed([draw(self._nodes, self._scopes, v).source for v in views], repr(self))
 
+    def _repr_svg_(self) -> str | None:
+        return self.view()._repr_mimebundle_().get("image/svg+xml")
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return self.view()._repr_mimebundle_(include, exclude)
 

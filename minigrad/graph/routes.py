@@ -225,8 +225,11 @@ def _marks(
     """What each node on the way adds to the set of the paths that pass it, and the labels that are not told apart."""
     between = [nodes[name] for name in _between(places, y) if name != y and name not in xs]
     if through is None:
+        # What a layer labels and all paths pass, as x_hat, would stand in every set; a user's own labels stay.
         passed = _passed_by_all(places, y, xs)
-        labelled = [n for n in between if n.label and not n.label.startswith("_") and n.name not in passed]
+        labelled = [
+            n for n in between if n.label and not n.label.startswith("_") and not (n.scope and n.name in passed)
+        ]
         marks = {node.name: _telling(node, labelled, scopes) for node in labelled}
         if len(set(marks.values())) > MOST:
             nearest = _nearest(labelled)
@@ -247,7 +250,7 @@ def _marks(
 
 
 def _passed_by_all(places: Mapping[str, TapeNode], y: str, xs: list[str]) -> set[str]:
-    """The nodes through which every path from `y` to `xs` goes: what passes them is told apart from nothing."""
+    """The nodes through which every path from `y` to `xs` goes: they tell no route from another."""
     order = list(places)
     up: dict[TapeNode, int] = {places[y]: 1}  # paths from y
     for name in reversed(order):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics, shaped
 
 
 class _BatchNorm(mg.Module):
@@ -66,7 +66,7 @@ class _BatchNorm(mg.Module):
                 f"{name}: x has shape {x.shape}, it must be {self.axes_named} with c = num_features = {channels}"
             )
         axes, column = (0, *range(2, x.ndim)), (channels,) + (1,) * (x.ndim - 2)
-        weight, bias = (p if p is None else mg.reshape(p, column) for p in (self.weight, self.bias))
+        weight, bias = shaped(self.weight, column, "_weight"), shaped(self.bias, column, "_bias")
         if not self.training and self.running_mean is not None and self.running_var is not None:
             known = mg.reshape(self.running_mean, column), mg.reshape(self.running_var, column)
             return normalize(x, axes, weight, bias, eps=self.eps, statistics=known).y

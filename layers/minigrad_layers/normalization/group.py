@@ -7,7 +7,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, shaped
 
 
 @mg.register_layer
@@ -61,7 +61,7 @@ class GroupNorm(mg.Module):
         n, c, groups = x.shape[0], self.num_channels, self.num_groups
         grouped = mg.reshape(x, (n, groups, c // groups, math.prod(x.shape[2:])))
         by_channel = (groups, c // groups, 1)
-        weight, bias = (p if p is None else mg.reshape(p, by_channel) for p in (self.weight, self.bias))
+        weight, bias = shaped(self.weight, by_channel, "_weight"), shaped(self.bias, by_channel, "_bias")
         return mg.reshape(normalize(grouped, (2, 3), weight, bias, eps=self.eps).y, x.shape)
 
     def extra_repr(self) -> str:

@@ -121,6 +121,11 @@ def _repeats(weight: mg.Tensor | None, x: mg.Tensor, axes: tuple[int, ...]) -> b
     return any(own[i] == 1 != x.shape[i] for i in axes)
 
 
+def shaped(value: mg.Tensor | None, shape: tuple[int, ...], label: str) -> mg.Tensor | None:
+    """A parameter in the shape in which it broadcasts, under its own name for readers."""
+    return value if value is None or value.shape == shape else mg.reshape(value, shape).named(label)
+
+
 def affine_parameters(shape: tuple[int, ...], dtype: Any, device: str | None) -> tuple[mg.Parameter, mg.Parameter]:
     ones, zeros = (f(shape, dtype=dtype, device=device) for f in (mg.init.ones, mg.init.zeros))
     return mg.Parameter(ones), mg.Parameter(zeros)
