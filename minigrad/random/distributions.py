@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.answers import answering
 from minigrad.backend import get_backend
 from minigrad.core import MODES, Operand, ShapeLike, Tensor, composite, dtype_of, integer, number, reshape_
 from minigrad.core import integers as sizes
