@@ -129,8 +129,10 @@ def test_a_layer_gives_the_same_bits(name: str, sample: mg.Sample) -> None:
         def given(value: Any) -> Any:
             if isinstance(value, (list, tuple)):
                 return type(value)(map(given, value))
-            if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+            if not isinstance(value, np.ndarray):
                 return value
+            if value.dtype.kind != "f":
+                return mg.tensor(value)
             inputs.append(mg.tensor(value, dtype="float32", requires_grad=True))
             return inputs[-1]
 
