@@ -20,7 +20,7 @@ NAMES = sorted(n for n, i in mg.layers().items() if i.origin == "minigrad-layers
 
 
 def drawing(name: str) -> str:
-    """DOT text of a layer's first sample in training, opened, with both passes; no digits, so it is the same anywhere."""
+    """DOT text of a layer's first sample in training, opened, both passes; without digits it is the same anywhere."""
     mg.random.seed(0)
     sample = mg.Sample.of(getattr(minigrad_layers, name))[0]
     layer = mg.layer(name, *sample.args, **sample.kwargs)
