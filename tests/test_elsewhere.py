@@ -79,7 +79,7 @@ MISTAKES: dict[str, Row] = {
     ),
     "mg.losses.mean_squared_error": (lambda: mg.losses.mean_squared_error, "use mg.losses.mse"),
     "mg.optim.exp": (lambda: mg.optim.exp, "use mg.exp"),
-    "mg.optim.Adadelta": (lambda: mg.optim.Adadelta, "use mg.optim."),
+    "mg.optim.LBFGS": (lambda: mg.optim.LBFGS, "use mg.optim."),
     "mg.optim.Adamm": (lambda: mg.optim.Adamm, "did you mean mg.optim.Adam"),
     "mg.training.accuracy_score": (lambda: mg.training.accuracy_score, "use mg.training.accuracy"),
     "mg.init.GlorotUniform": (lambda: mg.init.GlorotUniform, "use mg.init."),

@@ -45,7 +45,7 @@ SINGLE = np.dtype("f4")
 MANY = 64  # kernels that an optimiser keeps: a schedule may change an option in every step
 
 
-class Known(NamedTuple):
+class Settled(NamedTuple):
     """What is the same for all parameters of a group until somebody changes an option."""
 
     slots: tuple[str, ...]
@@ -135,7 +135,7 @@ class Optimizer(_Declared):
         self.param_groups: list[dict[str, Any]] = []
         self._names: list[list[str]] = []
         self._state: dict[str, Slots] = {}
-        self._kernels: dict[Any, Known] = {}
+        self._kernels: dict[Any, Settled] = {}
         if hasattr(params, "parameters"):
             name = type(self).__name__
             raise ArgumentTypeError(f"{name}: params is a {type(params).__name__}; write {name}(model.parameters())")
@@ -236,7 +236,7 @@ class Optimizer(_Declared):
         with np.errstate(all="ignore"):  # a warning that is turned into an error would come in the midst
             rebind_together(rebound, ready.calls)
 
-    def known(self, group: dict[str, Any]) -> Known:
+    def known(self, group: dict[str, Any]) -> Settled:
         """What is the same for all parameters of the group."""
         slots = self.slots(group)
         moving = self.numbers(group, {"step": 1, "fresh": True, **self.carries})
@@ -247,7 +247,7 @@ class Optimizer(_Declared):
             if len(self._kernels) > MANY:
                 self._kernels.clear()
             kernel = derived(self.rule, [*self.contract.slots], slots, named, given)
-            self._kernels[key] = Known(slots, frozenset(slots), given, kernel)
+            self._kernels[key] = Settled(slots, frozenset(slots), given, kernel)
         return self._kernels[key]
 
     def numbers(self, group: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, float]:
@@ -255,7 +255,7 @@ class Optimizer(_Declared):
         return self.scalars(**{name: about[name] if name in about else group[name] for name in self.contract.scalars})
 
     def _new(
-        self, ready: Ready, group: dict[str, Any], known: Known, numbers: Any, name: str, p: Any, opened: bool
+        self, ready: Ready, group: dict[str, Any], known: Settled, numbers: Any, name: str, p: Any, opened: bool
     ) -> Any:
         """The array that `p` is to stand for; its state is laid ready."""
         array, g = p._data, p._node.grad._data
