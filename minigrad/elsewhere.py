@@ -30,7 +30,7 @@ CALLED = {  # what is here, up to the first sign that no name has: what others c
     "mg.relu": "rectify", "mg.remainder": "mod fmod", "mg.remat": "checkpoint recompute_grad",
     "mg.repeat": "repeat_interleave", "mg.reshape": "view ravel flatten", "mg.round": "rint around",
     "mg.rsqrt": "inverse_sqrt", "mg.scatter_add": "index_add segment_sum", "mg.sigmoid": "expit",
-    "mg.silu": "swish", "mg.split": "array_split chunk", "mg.stop_gradient": "detach",
+    "mg.silu": "swish", "mg.split": "chunk", "mg.stop_gradient": "detach",
     "mg.subtract": "sub", "mg.sum": "reduce_sum nansum", "mg.swapaxes": "swapdims",
     "mg.take": "index_select", "mg.take_along_axis": "gather", "mg.tensor": "array asarray as_tensor from_numpy "
     "convert_to_tensor constant variable FloatTensor LongTensor", "mg.topk": "partition argpartition top_k",
@@ -74,6 +74,9 @@ CALLED = {  # what is here, up to the first sign that no name has: what others c
 
 INSTEAD = {  # what has no counterpart of one name
     "nn": "the layers are in minigrad_layers, mg.Module is their base, and functions are in mg itself",
+    **dict.fromkeys(("svd", "svdvals"), "mg.linalg.eigh of x.mT @ x has the squares of the singular values"),
+    "array_split": "mg.split takes the positions of the cuts, for parts of any size",
+    "kron": "mg.einsum('ij,kl->ikjl', a, b), reshaped, is the product of Kronecker",
     **dict.fromkeys(("functional", "F"), "functions are in mg itself, losses in mg.losses"),
     **dict.fromkeys(("autograd", "jit", "compile", "vmap"), "call functions as they are; mg.grad differentiates them"),
     **dict.fromkeys(("cuda", "cupy", "device_count"), 'x.to("cupy") moves a tensor there'),
