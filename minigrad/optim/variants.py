@@ -80,7 +80,7 @@ class NAdam(Optimizer):
         >>> (x * x).sum().backward()
         >>> optimizer.step()
         >>> [round(v, 3) for v in x.tolist()]
-        [0.433, -1.433]
+        [0.472, -1.472]
     """
 
     lr: float = 2e-3
