@@ -128,7 +128,8 @@ def test_a_change_of_what_it_reads_is_an_error_where_the_result_does_not_show_it
         y.backward()
 
 
-W, EQUAL = (mg.tensor([[0.5, 1.5], [2.5, 3.5]], requires_grad=True) for _ in range(2))
+W: Any = None
+EQUAL: Any = None  # tensors of the same values, made by the test on its device
 DEPARTURES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = {
     "another operation": (mg.sin, mg.cos, "'cos' ran in the place of 'sin'"),
     "other parameters": (
@@ -159,7 +160,10 @@ DEPARTURES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = 
 
 
 @pytest.mark.parametrize("name", DEPARTURES)
-def test_how_the_second_run_departs_is_said(name: str) -> None:
+def test_how_the_second_run_departs_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for weight in ("W", "EQUAL"):
+        made = mg.tensor([[0.5, 1.5], [2.5, 3.5]], requires_grad=True)
+        monkeypatch.setitem(globals(), weight, made)
     first, second, words = DEPARTURES[name]
     turn = [first, second]
     y = mg.remat(lambda x: turn.pop(0)(x))(mg.tensor([[0.3, 0.4], [0.5, 0.6]], requires_grad=True))
