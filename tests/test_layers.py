@@ -185,7 +185,7 @@ def test_every_layer_of_the_package_is_registered_and_exported() -> None:
         (lambda: BatchNorm1d(3, momentum=1.5), "momentum: 1.5"),
         (lambda: BatchNorm1d(3, momentum=0.2, decay=0.9), "decay=0.9"),
         (lambda: BatchNorm1d(3, correction=2), "correction: 2"),
-        (lambda: LayerNorm(3)(mg.ones((4, 2))), r"normalized_shape=\(3,\)"),
+        (lambda: LayerNorm(3)(mg.ones((4, 2))), "normalized_shape=3"),
         (lambda: LayerNorm(()), "normalized_shape"),
         (lambda: GroupNorm(2, 3), "num_groups: 2"),
         (lambda: GroupNorm(2, 4)(mg.ones((4, 2))), "num_channels = 4"),

@@ -24,18 +24,22 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Trial:
-    """One layer, its parameters not those it starts with (the first element of each larger one is 0), its running
-    statistics moved by two batches, and values for its inputs.
+    """One layer, its parameters not those it starts with, its running statistics moved by two batches, and values for
+    its inputs. One weight of each module is 0, where hand-derived rules divide by it, and only one: where all of its
+    parameters are 0 at once, thresholds meet what they are compared with.
     """
 
     def __init__(self, make: Callable[[], Module], sample: Sample, seed: int = 0) -> None:
         self.make, self.sample, self.rng = make, sample, np.random.default_rng(seed)
         self.layer = make().astype("float64")
         self.training = True
-        for p in self.layer.parameters():
+        zeroed: set[str] = set()
+        for name, p in self.layer.named_parameters():
             values = p.numpy() * self.rng.uniform(0.5, 1.5, p.shape) + 0.5 * self.rng.standard_normal(p.shape)
-            if p.size > 1:
-                values.flat[0] = 0.0  # where hand-derived rules divide by a weight
+            owner = name.rpartition(".")[0]
+            if p.size > 1 and owner not in zeroed:
+                values.flat[0] = 0.0
+                zeroed.add(owner)
             p.data = values
         self.given = sample.values(self.rng)
         if any(True for _ in self.layer.buffers()):

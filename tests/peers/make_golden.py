@@ -1,4 +1,4 @@
-"""Writes what PyTorch makes of the rows of the table: `python tests/peers/make_golden.py`, where PyTorch is installed.
+"""Writes what PyTorch and timm make of the rows of the table: `python tests/peers/make_golden.py`, where they are.
 
 `layers.safetensors` holds outputs, gradients and state after each step in float64; `layers.json` beside it versions,
 names and shapes of states, reprs, and how parameters start.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,18 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from peers.rows import ROWS
-from peers.table import GOLDEN, Row, flat, inputs, numbers, parameter, said
+from peers.table import GOLDEN, Row, arguments, flat, inputs, numbers, parameter, said
 
 NAMES = {"MultiHeadAttention": "MultiheadAttention"}  # where PyTorch writes a name otherwise
 DRAWS = 2000  # how many values of a parameter are drawn, at least, to see how it starts
 
 
 def build(row: Row) -> Any:
-    """PyTorch's layer."""
-    import torch
-
-    args, named = row.arguments()
-    return getattr(torch.nn, NAMES.get(row.layer, row.layer))(*args, **named)
+    """PyTorch's layer, or that of the library that has it."""
+    called = row.peer or "torch.nn." + NAMES.get(row.layer, row.layer) + row.call[len(row.layer) :]
+    module, _, name = called.partition("(")[0].rpartition(".")
+    args, named = arguments(called)
+    return getattr(import_module(module), name)(*args, **named)
 
 
 def tensors(given: Any) -> Any:
@@ -110,12 +111,14 @@ def make() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def main() -> None:
     """Write both files."""
+    import timm
     import torch
     from safetensors.numpy import save_file
 
     torch.set_num_threads(1)
     arrays, about = make()
-    versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
+    versions = {library.__name__: library.__version__ for library in (torch, timm, np)}
+    versions["python"] = platform.python_version()
     GOLDEN.mkdir(parents=True, exist_ok=True)
     save_file(arrays, str(GOLDEN / "layers.safetensors"))
     text = json.dumps({"versions": versions, "rows": about}, indent=1, ensure_ascii=False)

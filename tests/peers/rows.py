@@ -148,4 +148,23 @@ ROWS: list[Row] = [
     Row("GroupNorm(2, 6)", ((2, 6, 4),)),
     Row("GroupNorm(6, 6, affine=False)", ((2, 6, 2, 2),)),
     Row("GroupNorm(1, 4)", ((3, 4),)),
+    Row("RMSNorm(5)", ((3, 2, 5),)),
+    Row("RMSNorm((2, 3), 0.1, False)", ((2, 2, 3),)),
+    Row("LocalResponseNorm(3, 0.5, 0.75, 2.0)", ((2, 5, 3),)),
+    Row("LocalResponseNorm(4)", ((1, 5, 2, 2),)),
+    Row("GlobalResponseNorm(3)", ((2, 2, 2, 3),), same_repr=False, peer="timm.layers.grn.GlobalResponseNorm(3)"),
+    Row(
+        "GlobalResponseNorm(3, channels_last=False)",
+        ((2, 3, 2, 2),),
+        same_repr=False,
+        peer="timm.layers.grn.GlobalResponseNorm(3, channels_last=False)",
+    ),
+    Row(
+        "FilterResponseNorm(3, 1e-5)",
+        ((2, 3, 2, 2),),
+        same_repr=False,
+        tolerance=1e-5,  # timm takes the mean square in float32
+        peer="timm.layers.filter_response_norm.FilterResponseNormTlu2d(3)",
+    ),
+    Row("LayerScale(3, 0.1)", ((2, 3),), same_repr=False, peer="timm.layers.LayerScale(3, 0.1)"),
 ]

@@ -32,6 +32,7 @@ class Row(NamedTuple):
     tolerance: float = 1e-9
     keywords: dict[str, Any] = {}  # of the call, for ours
     theirs: dict[str, Any] = {}  # and for PyTorch's: booleans, or "name" or "~name" of ours (the second one negated)
+    peer: str = ""  # who has it and how it is called there: "timm.layers.LayerScale(3)"; "" for PyTorch, as above
 
     @property
     def key(self) -> str:
@@ -46,10 +47,15 @@ class Row(NamedTuple):
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """Of the constructor; a look-up of literals, nothing is evaluated."""
-        node = ast.parse(self.call, mode="eval").body
-        assert isinstance(node, ast.Call)
-        named = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
-        return [ast.literal_eval(a) for a in node.args], named
+        return arguments(self.call)
+
+
+def arguments(call: str) -> tuple[list[Any], dict[str, Any]]:
+    """The literal arguments of a call that is written down."""
+    node = ast.parse(call, mode="eval").body
+    assert isinstance(node, ast.Call)
+    named = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
+    return [ast.literal_eval(a) for a in node.args], named
 
 
 class below(NamedTuple):

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics, shaped
+from minigrad_layers.normalization.axes import shaped
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics
 
 
 class _BatchNorm(mg.Module):

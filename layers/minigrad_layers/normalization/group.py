@@ -7,7 +7,8 @@ from typing import Any
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, shaped
+from minigrad_layers.normalization.axes import shaped
+from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive
 
 
 @mg.register_layer

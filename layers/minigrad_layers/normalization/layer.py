@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import minigrad as mg
-from minigrad.errors import ArgumentError, ShapeError
+from minigrad_layers.normalization.axes import along, gain, more, normalized_axes, shaped
 from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive
 
 
 @mg.register_layer
 class LayerNorm(mg.Module):
-    """Each example normalized over its last axes, y = (x - mean) / sqrt(var + eps) weight + bias, always the same.
+    """Each example normalized over some of its axes, y = (x - mean) / sqrt(var + eps) weight + bias, always the same.
 
     Args:
-        normalized_shape: sizes of the axes to normalize over, the last ones of the input.
+        normalized_shape: sizes of the axes to normalize over.
         eps: added to the variance; above 0.
         elementwise_affine, bias: whether there are `weight` and `bias`, both of that shape.
+        axis: the axes that `normalized_shape` names, by default the last ones; 1 for the channels of (n, c, h, w).
+        centered: the gain is 1 + weight, and the weight starts at 0, so that weight decay pulls the gain to 1.
 
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
 
@@ -27,7 +29,12 @@ class LayerNorm(mg.Module):
                 [ 0.      ,  0.      ]], op='multiply')
     """
 
-    samples = ((5,), (3, 5)), (((2, 3),), (2, 2, 3)), ((4, 1e-5, False), (2, 3, 4))
+    samples = (
+        mg.Sample((5,), inputs=((3, 5),)),
+        mg.Sample(((2, 3),), inputs=((2, 2, 3),)),
+        mg.Sample((4, 1e-5, False), inputs=((2, 3, 4),)),
+        mg.Sample((3,), {"axis": 1, "centered": True}, inputs=((2, 3, 2, 2),)),
+    )
 
     def __init__(
         self,
@@ -37,29 +44,29 @@ class LayerNorm(mg.Module):
         bias: bool = True,
         device: str | None = None,
         dtype: Any = None,
+        *,
+        axis: int | tuple[int, ...] | None = None,
+        centered: bool = False,
     ) -> None:
         self.normalized_shape = mg.arguments.integers(normalized_shape, "normalized_shape", "LayerNorm", 1)
-        if not self.normalized_shape:
-            raise ArgumentError("normalized_shape: () names no axis; give the sizes of the last axes of the input")
+        self.axes = normalized_axes(axis, self.normalized_shape, "LayerNorm")
+        self.centered = mg.arguments.flag(centered, "centered", "LayerNorm")
         self.eps, self.elementwise_affine = positive(eps), elementwise_affine
         self.weight: mg.Parameter | None = None
         self.bias: mg.Parameter | None = None
         if elementwise_affine:
-            self.weight, offset = affine_parameters(self.normalized_shape, dtype, device)
+            self.weight, offset = affine_parameters(self.normalized_shape, dtype, device, centered=self.centered)
             self.bias = offset if bias else None
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
-        """x of shape (…, *normalized_shape)."""
-        n = len(self.normalized_shape)
-        if x.shape[-n:] != self.normalized_shape:
-            raise ShapeError(
-                f"LayerNorm: x has shape {x.shape}, it must end in normalized_shape={self.normalized_shape}"
-            )
-        return normalize(x, tuple(range(x.ndim - n, x.ndim)), self.weight, self.bias, eps=self.eps).y
+        """x with `normalized_shape` at the axes that are normalized over."""
+        shape = along(x, self.axes, self.normalized_shape, "LayerNorm", "normalized_shape")
+        weight, bias = gain(self.weight, shape, centered=self.centered), shaped(self.bias, shape, "_bias")
+        return normalize(x, self.axes, weight, bias, eps=self.eps).y
 
     def extra_repr(self) -> str:
-        """PyTorch's."""
+        """PyTorch's, with what PyTorch has not where it is used."""
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
-            f"bias={self.bias is not None}"
+            f"bias={self.bias is not None}" + more(self.axes, self.normalized_shape, self.centered)
         )

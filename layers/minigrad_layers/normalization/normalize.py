@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import minigrad as mg
-from minigrad.errors import ArgumentError, DtypeError
+from minigrad.errors import ArgumentError
+from minigrad_layers.normalization.axes import widened
 
 
 class Normalized(NamedTuple):
@@ -34,7 +35,7 @@ def _textbook(
     eps: float,
     statistics: tuple[mg.Tensor, mg.Tensor] | None = None,
 ) -> Normalized:
-    wide = _widened(x)
+    wide = widened(x, "normalize")
     if statistics is None:
         mean = mg.mean(wide, axes, keepdims=True).named("mean")
         centred = (wide - mean).named("_centred")
@@ -66,7 +67,7 @@ def normalize(
     variance are labelled "mean" and "var", so that `Graph.routes` can tell their parts of the gradient; labels with an
     underscore are for whoever reads a drawing or a derivation.
     """
-    wide = _widened(x)
+    wide = widened(x, "normalize")
     if statistics is None:
         d, r, var, shift = mg.deviations(wide, axes)
         d, r, var, shift = d.named("_deviation"), r.named("mean"), var.named("var"), shift.named("_shift")
@@ -106,14 +107,6 @@ def running_statistics(
         kept.assign(kept * (1.0 - share) + new * (share * factor))
 
 
-def _widened(x: mg.Tensor) -> mg.Tensor:
-    if x.dtype.kind != "f":
-        raise DtypeError(
-            f"x has dtype {x.dtype}, and only floats can be normalized; convert it with x.astype('float32')"
-        )
-    return mg.astype(x, "float32") if x.dtype.itemsize == 2 else x
-
-
 def _repeats(weight: mg.Tensor | None, x: mg.Tensor, axes: tuple[int, ...]) -> bool:
     """Whether statistics over `axes` times `weight` still have an axis of size 1 that `x` has not."""
     sizes = () if weight is None else weight.shape
@@ -121,14 +114,13 @@ def _repeats(weight: mg.Tensor | None, x: mg.Tensor, axes: tuple[int, ...]) -> b
     return any(own[i] == 1 != x.shape[i] for i in axes)
 
 
-def shaped(value: mg.Tensor | None, shape: tuple[int, ...], label: str) -> mg.Tensor | None:
-    """A parameter in the shape in which it broadcasts, under its own name for readers."""
-    return value if value is None or value.shape == shape else mg.reshape(value, shape).named(label)
-
-
-def affine_parameters(shape: tuple[int, ...], dtype: Any, device: str | None) -> tuple[mg.Parameter, mg.Parameter]:
-    ones, zeros = (f(shape, dtype=dtype, device=device) for f in (mg.init.ones, mg.init.zeros))
-    return mg.Parameter(ones), mg.Parameter(zeros)
+def affine_parameters(
+    shape: tuple[int, ...], dtype: Any, device: str | None, *, centered: bool = False
+) -> tuple[mg.Parameter, mg.Parameter]:
+    """A weight, of ones or (for the gain 1 + weight) of zeros, and a bias of zeros."""
+    start = mg.init.zeros if centered else mg.init.ones
+    weight, bias = (f(shape, dtype=dtype, device=device) for f in (start, mg.init.zeros))
+    return mg.Parameter(weight), mg.Parameter(bias)
 
 
 def positive(eps: float) -> float:
