@@ -55,9 +55,8 @@ class RMSNorm(mg.Module):
 
     Example:
         >>> import minigrad as mg
-        >>> RMSNorm(2, eps=1e-6)(mg.tensor([[3.0, 3.0], [0.0, 0.0]]))
-        tensor([[1., 1.],
-                [0., 0.]], op='multiply')
+        >>> mg.round(RMSNorm(2, eps=1e-6)(mg.tensor([[3.0, 3.0], [0.0, 0.0]])), 4).tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
     """
 
     samples = (
@@ -148,7 +147,7 @@ class L2Norm(mg.Module):
     Example:
         >>> import minigrad as mg
         >>> L2Norm()(mg.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+        [[0.6, 0.8], [0.0, 0.0]]
     """
 
     samples = ((), (3, 4)), ((1, 1e-6, 3), (2, 3, 2))
@@ -193,9 +192,8 @@ class PixelNorm(mg.Module):
 
     Example:
         >>> import minigrad as mg
-        >>> PixelNorm()(mg.tensor([[3.0, 3.0], [0.0, 0.0]]))
-        tensor([[1., 1.],
-                [0., 0.]], op='multiply')
+        >>> mg.round(PixelNorm()(mg.tensor([[3.0, 3.0], [0.0, 0.0]])), 4).tolist()
+        [[1.0, 1.0], [0.0, 0.0]]
     """
 
     samples = ((), (2, 3, 2, 2)), ((1e-6, -1), (3, 4))
