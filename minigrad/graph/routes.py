@@ -232,7 +232,7 @@ def _marks(
         ]
         marks = {node.name: _telling(node, labelled, scopes) for node in labelled}
         if len(set(marks.values())) > MOST:
-            nearest = _nearest(labelled)
+            nearest = _nearest(labelled, scopes)
             left = tuple(dict.fromkeys(mark for name, mark in reversed(marks.items()) if name not in nearest))
             return {name: mark for name, mark in marks.items() if name in nearest}, left
     else:
@@ -265,9 +265,13 @@ def _passed_by_all(places: Mapping[str, TapeNode], y: str, xs: list[str]) -> set
     return {name for name in order if up.get(places[name], 0) * down[places[name]] == total}
 
 
-def _nearest(labelled: list[Node]) -> set[str]:
+def _nearest(labelled: list[Node], scopes: dict[str, Scope]) -> set[str]:
     """Of many labelled values those of the layer next to the input: its mean and variance, where it has them."""
-    own = [n for n in labelled if n.scope == labelled[-1].scope]  # newest first
+
+    def layer(node: Node) -> str:
+        return next((p for p in reversed(ancestors(node.scope, scopes)) if scopes[p].kind == "layer"), "")
+
+    own = [n for n in labelled if layer(n) == layer(labelled[-1])]  # newest first
     moments = [n for n in own if n.label in ("mean", "var")]
     return {n.name for n in (moments or own[-MOST:])}
 
