@@ -154,7 +154,7 @@ def test_a_trace_records_the_form_that_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("layer", "shape", "most"), [
-    (BatchNorm1d(3), (5, 3), 12), (BatchNorm2d(2), (3, 2, 2, 2), 14), (LayerNorm(3), (5, 3), 12),
+    (BatchNorm1d(3), (5, 3), 12), (BatchNorm2d(2), (3, 2, 2, 2), 14), (LayerNorm(3), (5, 3), 14),
 ])  # fmt: skip
 def test_l4_batch_norm_opened_has_the_steps_of_the_paper(layer: mg.Module, shape: tuple[int, ...], most: int) -> None:
     with mg.trace(layer, form="textbook") as graph:

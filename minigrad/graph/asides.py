@@ -11,7 +11,6 @@ from minigrad.graph.nodes import Node, Scope, ancestors
 from minigrad.notation import as_is
 
 Aside = Literal["state", "random"]
-ARRANGING = ("reshape", "alias")
 
 
 def asides(nodes: Mapping[str, Node], scopes: dict[str, Scope]) -> dict[str, Aside]:
@@ -63,9 +62,9 @@ def simplified(nodes: Mapping[str, Node], scopes: dict[str, Scope]) -> tuple[dic
     gone: dict[str, str] = {}
     for path, scope in scopes.items():
         inner = children.get(path, [])
-        if scope.kind == "layer" and len(inner) == 1 and scopes[inner[0]].kind == "composite":
-            if all(n.leaf or n.op == "pick" or _arranges(n) for n in own.get(path, [])):
-                gone[inner[0]] = path
+        alone = scope.kind == "layer" and len(inner) == 1 and scopes[inner[0]].kind == "composite"
+        if alone and all(n.leaf or n.op == "pick" or _arranges(n) for n in own.get(path, [])):
+            gone[inner[0]] = path
     home = {path: path for path in scopes}
     for path in scopes:  # parents come first
         if path in gone:
