@@ -160,6 +160,7 @@ INDICES = {
     "pairs": (np.array([0, 0, 1]), np.array([1, 1, -1])),
     "broadcast pairs": (np.array([[0], [0]]), np.array([1, 1])),
     "columns": (slice(None), np.array([0, 0, 3])),
+    "columns by a table": (slice(None), np.array([[0, 3], [3, -1]])),
     "last": (Ellipsis, np.array([0, 0, 1])),
     "apart": (np.array([0, 0]), slice(None), np.array([1, 1])),
     "int and rows": (1, np.array([3, 3])),
@@ -170,9 +171,10 @@ INDICES = {
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("width", [5, 300])  # rows that are added one by one are wide
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES.keys())
-def test_scatter_add_is_the_adjoint_of_getitem(backend: Backend, index: object, dtype: type) -> None:
-    shape = (3, 4, 5)
+def test_scatter_add_is_the_adjoint_of_getitem(backend: Backend, index: object, width: int, dtype: type) -> None:
+    shape = (3, 4, width)
     parts = index if isinstance(index, tuple) else (index,)
     mine = [backend.asarray(p) if isinstance(p, np.ndarray) else p for p in parts]
     placed = tuple(mine) if isinstance(index, tuple) else mine[0]

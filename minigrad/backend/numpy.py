@@ -137,6 +137,12 @@ class NumpyBackend(Backend):
             out[index] = values  # slices and masks name no place twice
         elif len(arrays) == len(parts) and all(a.dtype.kind in "iu" for a in arrays):
             _add_rows(out, arrays, np.asarray(values, wide))
+        elif len(arrays) == 1 and arrays[0].dtype.kind in "iu" and _along_one_axis(parts):
+            at, steps = next(k for k, p in enumerate(parts) if not isinstance(p, slice)), arrays[0].ndim
+            out = np.zeros((shape[at], *shape[:at], *shape[at + 1 :]), wide)
+            given = np.broadcast_to(values, (*shape[:at], *arrays[0].shape, *shape[at + 1 :]))
+            _add_rows(out, arrays, np.moveaxis(np.asarray(given, wide), range(at, at + steps), range(steps)), at)
+            out = np.ascontiguousarray(np.moveaxis(out, 0, at))
         else:
             np.add.at(out, index, values)
         return out.astype(dtype, copy=False)
@@ -167,23 +173,36 @@ def _writable(a: Array) -> Array:
     return np.ndarray(a.shape, a.dtype, (ctypes.c_char * a.nbytes).from_address(a.ctypes.data))
 
 
-def _add_rows(out: Array, indices: list[Array], values: Array) -> None:
+def _along_one_axis(parts: tuple[Any, ...]) -> bool:
+    """Whether all parts of an index but one are the whole axis."""
+    return sum(not isinstance(p, slice) for p in parts) == 1 and all(
+        p == slice(None) for p in parts if isinstance(p, slice)
+    )
+
+
+def _add_rows(out: Array, indices: list[Array], values: Array, first: int = 0) -> None:
     """Add rows of `values` into `out` at integer places along its first axes.
 
-    As one flat index, for which `add.at` has a fast path that it has not for rows (6 times slower).
+    As one flat index, for which `add.at` has a fast path that it has not for rows (6 times slower); wide rows one by
+    one. `first` is what the first of the axes is called in an error.
     """
     place: Any = 0
     for axis, index in enumerate(indices):
         size = out.shape[axis]
         if index.size and not (-size <= int(index.min()) and int(index.max()) < size):
             wrong = index[(index < -size) | (index >= size)].flat[0]
-            raise out_of_bounds("scatter_add", int(wrong), axis, size)
+            raise out_of_bounds("scatter_add", int(wrong), first + axis, size)
         index = index.astype(np.int64, copy=False)
         place = place * size + np.where(index < 0, index + size, index)
     width = 1
     for n in out.shape[len(indices) :]:
         width *= n
     rows = np.broadcast_to(values, (*place.shape, *out.shape[len(indices) :]))
+    if width >= 256:
+        flat = out.reshape(-1, width)
+        for at, row in zip(place.reshape(-1).tolist(), rows.reshape(-1, width), strict=True):
+            flat[at] += row
+        return
     if width != 1:
         place = place[..., None] * width + np.arange(width)
     np.add.at(out.reshape(-1), place.reshape(-1), rows.reshape(-1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import minigrad as mg
@@ -15,6 +15,7 @@ class _Adaptive(Options):
     """As many windows along each axis as asked for."""
 
     spatial: ClassVar[int]
+    function: ClassVar[Callable[..., mg.Tensor]]
     output_size: int | Sequence[int | None] | None
 
     def prepare(self) -> None:
@@ -27,13 +28,15 @@ class _Adaptive(Options):
         missing = [n is None for n in given] * (self.spatial if len(given) == 1 else 1)
         return tuple(None if none else n for n, none in zip(known, missing, strict=True))
 
-    def _places(self, x: mg.Tensor) -> list[windows.Places]:
-        lengths = x.shape[2:]
-        asked = (n if n is not None else m for n, m in zip(self._wanted(), lengths, strict=True))
-        return [windows.adaptive(x, 2 + k, n) for k, n in enumerate(asked)]
+    def _uneven(self, x: mg.Tensor, places: list[windows.Places]) -> mg.Tensor:
+        raise NotImplementedError
 
     def _pool(self, x: mg.Tensor) -> mg.Tensor:
-        raise NotImplementedError
+        lengths = x.shape[2:]
+        asked = [m if n is None else n for n, m in zip(self._wanted(), lengths, strict=True)]
+        if all(m % n == 0 for n, m in zip(asked, lengths, strict=True)):  # windows of one size, side by side
+            return type(self).function(x, tuple(m // n for n, m in zip(asked, lengths, strict=True)))
+        return self._uneven(x, [windows.adaptive(x, 2 + k, n) for k, n in enumerate(asked)])
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """(n, c, …) to (n, c, *output_size), or both without n."""
@@ -45,8 +48,8 @@ class _Adaptive(Options):
 class _AdaptiveAvgPool(_Adaptive):
     """What AdaptiveAvgPool1d, AdaptiveAvgPool2d and AdaptiveAvgPool3d share."""
 
-    def _pool(self, x: mg.Tensor) -> mg.Tensor:
-        return windows.mean(x, self._places(x), padding_counts=False)
+    def _uneven(self, x: mg.Tensor, places: list[windows.Places]) -> mg.Tensor:
+        return windows.mean(x, places, padding_counts=False)
 
 
 @mg.register_layer
@@ -60,7 +63,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """
 
     samples = (((2,), (2, 1, 5)),)
-    spatial = 1
+    spatial, function = 1, mg.avg_pool1d
 
 
 @mg.register_layer
@@ -84,7 +87,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """
 
     samples = ((2,), (2, 1, 3, 5)), (((1, None),), (1, 2, 3, 2))
-    spatial = 2
+    spatial, function = 2, mg.avg_pool2d
 
 
 @mg.register_layer
@@ -98,7 +101,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """
 
     samples = ((((1, 2, 2),), (1, 1, 2, 3, 2)),)
-    spatial = 3
+    spatial, function = 3, mg.avg_pool3d
 
 
 class _AdaptiveMaxPool(_Adaptive):
@@ -112,8 +115,8 @@ class _AdaptiveMaxPool(_Adaptive):
             refuse(self, "return_indices", True, "the gradient needs none; leave it out")
         super().prepare()
 
-    def _pool(self, x: mg.Tensor) -> mg.Tensor:
-        return windows.largest(x, self._places(x))
+    def _uneven(self, x: mg.Tensor, places: list[windows.Places]) -> mg.Tensor:
+        return windows.largest(x, places)
 
     def extra_repr(self) -> str:
         """PyTorch's."""
@@ -131,7 +134,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """
 
     samples = (((2,), (2, 1, 5)),)
-    spatial = 1
+    spatial, function = 1, mg.max_pool1d
 
 
 @mg.register_layer
@@ -151,7 +154,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """
 
     samples = ((2,), (2, 1, 3, 5)), (((1, None),), (1, 2, 3, 2))
-    spatial = 2
+    spatial, function = 2, mg.max_pool2d
 
 
 @mg.register_layer
@@ -165,7 +168,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """
 
     samples = ((((1, 2, 2),), (1, 1, 2, 3, 2)),)
-    spatial = 3
+    spatial, function = 3, mg.max_pool3d
 
 
 class _Global(Options):
