@@ -10,7 +10,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, DtypeError
-from minigrad_layers.normalization import LayerNorm
+from minigrad_layers.normalization import L2Norm, LayerNorm, RMSNorm
 
 
 def attend(
@@ -93,34 +93,14 @@ def biased(score_bias: mg.Tensor | None, queries: int, keys: int) -> mg.Tensor |
     return score_bias if score_bias.ndim != 3 else mg.expand_dims(score_bias, 1)
 
 
-# ---- norms of queries and keys, along the last axis
+# ---- norms of queries and keys, along the last axis: of size, dtype and device
 
 
-class _RMS(mg.Module):
-    """x / sqrt(mean(x²) + eps) · weight."""
-
-    def __init__(self, size: int, eps: float, options: dict[str, Any]) -> None:
-        self.eps, self.weight = eps, mg.Parameter(mg.init.ones((size,), **options))
-
-    def forward(self, x: mg.Tensor) -> mg.Tensor:
-        return x * mg.rsqrt(mg.mean(x * x, axis=-1, keepdims=True) + self.eps) * self.weight
-
-
-class _L2(mg.Module):
-    """x / max(|x|, eps); the scores' own scale is learnt."""
-
-    def __init__(self, size: int, eps: float, options: dict[str, Any]) -> None:
-        self.eps = eps
-
-    def forward(self, x: mg.Tensor) -> mg.Tensor:
-        return x / mg.maximum(mg.linalg.norm(x, axis=-1, keepdims=True), self.eps)
-
-
-def _layer(size: int, eps: float, options: dict[str, Any]) -> LayerNorm:
-    return LayerNorm(size, eps=eps, **options)
-
-
-QK_NORMS: dict[str, Callable[[int, float, dict[str, Any]], mg.Module]] = {"rms": _RMS, "layer": _layer, "l2": _L2}
+QK_NORMS: dict[str, Callable[[int, dict[str, Any]], mg.Module]] = {
+    "rms": lambda size, options: RMSNorm(size, eps=1e-6, **options),
+    "layer": lambda size, options: LayerNorm(size, eps=1e-6, **options),
+    "l2": lambda size, options: L2Norm(),  # the scores' own scale is learnt
+}
 
 
 def qk_norm_of(kind: str, size: int, options: dict[str, Any]) -> mg.Module:
@@ -131,4 +111,4 @@ def qk_norm_of(kind: str, size: int, options: dict[str, Any]) -> mg.Module:
     """
     if kind not in QK_NORMS:
         raise ArgumentError(f"MultiHeadAttention: qk_norm={kind!r} must be None or one of {', '.join(QK_NORMS)}")
-    return QK_NORMS[kind](size, 1e-6, options)
+    return QK_NORMS[kind](size, options)
