@@ -67,6 +67,8 @@ def test_values_gradients_and_state_are_pytorchs(row: Row) -> None:
             name.partition(" | ")[2].partition(" ")[2] for name in arrays if name.startswith(f"{row.key} | {step} ")
         )
         for name, ours in found.items():
+            if name.removeprefix("after ") in row.apart:
+                continue
             close(ours, arrays[f"{row.key} | {step} {name}"], row.tolerance, f"step {step}, {name}")
 
 

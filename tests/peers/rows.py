@@ -142,6 +142,16 @@ ROWS: list[Row] = [
     Row("BatchNorm1d(4, affine=False)", ((6, 4),)),
     Row("BatchNorm1d(4, track_running_stats=False)", ((6, 4),)),
     Row("BatchNorm2d(3, momentum=0.3)", ((2, 3, 2, 2),)),
+    Row("BatchNorm3d(2, affine=False)", ((3, 2, 2, 1, 2),)),
+    Row("InstanceNorm1d(3)", ((2, 3, 4),)),
+    Row("InstanceNorm1d(3, affine=True)", ((3, 4),)),
+    Row(
+        "InstanceNorm1d(2, 0.1, 0.3, True, True)",
+        ((3, 2, 4),),
+        apart=("num_batches_tracked",),  # PyTorch's never counts, so that its momentum=None moves nothing
+    ),
+    Row("InstanceNorm2d(2, affine=True)", ((2, 2, 2, 3),)),
+    Row("InstanceNorm3d(2)", ((2, 2, 1, 2, 3),)),
     Row("LayerNorm(5)", ((3, 2, 5),)),
     Row("LayerNorm((2, 5), elementwise_affine=False)", ((3, 2, 5),)),
     Row("LayerNorm((2, 5), bias=False)", ((3, 2, 5),)),

@@ -34,6 +34,8 @@ class Row(NamedTuple):
     theirs: dict[str, Any] = {}  # and for PyTorch's: booleans, or "name" or "~name" of ours (the second one negated)
     peer: str = ""  # who has it and how it is called there: "timm.layers.LayerScale(3)"; "" for PyTorch, as above
 
+    apart: tuple[str, ...] = ()  # state that goes another way than theirs, and why stands at the row
+
     @property
     def key(self) -> str:
         """The row's name in the golden files."""

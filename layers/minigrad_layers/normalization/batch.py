@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
-from minigrad_layers.normalization.axes import shaped
+from minigrad_layers.normalization.axes import along, shaped
 from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics
 
 
-class _BatchNorm(mg.Module):
-    """What the batch norms share: one mean and variance for each channel, over the batch and all places in space."""
+class RunningNorm(mg.Module):
+    """What the batch norms share: one mean and variance for each channel, over the batch and all places in space, and
+    running ones for evaluation. A subclass says in `normalized` what training does.
+    """
 
     dims: tuple[int, ...]
     axes_named: str
+    remedy = "train with larger batches (drop_last drops a last one of 1), or use the running statistics with eval()"
 
     def __init__(
         self,
@@ -61,26 +65,57 @@ class _BatchNorm(mg.Module):
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """The input normalized by the statistics of its batch in training, by the running ones otherwise."""
-        name, channels = type(self).__name__, self.num_features
-        if x.ndim not in self.dims or x.shape[1] != channels:
-            raise ShapeError(
-                f"{name}: x has shape {x.shape}, it must be {self.axes_named} with c = num_features = {channels}"
-            )
-        axes, column = (0, *range(2, x.ndim)), (channels,) + (1,) * (x.ndim - 2)
-        weight, bias = shaped(self.weight, column, "_weight"), shaped(self.bias, column, "_bias")
+        shape = self.column(x)
+        return self.with_gain(x, shaped(self.weight, shape, "_weight"), shaped(self.bias, shape, "_bias"))
+
+    def with_gain(self, x: mg.Tensor, weight: mg.Tensor | None, bias: mg.Tensor | None) -> mg.Tensor:
+        """`forward` with a weight and a bias that broadcast against `x`."""
         if not self.training and self.running_mean is not None and self.running_var is not None:
-            known = mg.reshape(self.running_mean, column), mg.reshape(self.running_var, column)
-            return normalize(x, axes, weight, bias, eps=self.eps, statistics=known).y
-        n = x.size // channels if channels else 0
-        if n < 2:
-            raise ShapeError(
-                f"{name}: an input of shape {x.shape} has {n} value{'s' * (n != 1)} per channel, a variance needs two; "
-                "train with larger batches (drop_last drops a last one of 1), or use the running statistics with eval()"
-            )
+            shape = self.column(x)
+            known = mg.reshape(self.running_mean, shape), mg.reshape(self.running_var, shape)
+            return normalize(x, self.axes(x), weight, bias, eps=self.eps, statistics=known).y
+        return self.normalized(x, self.axes(x), weight, bias)
+
+    def normalized(
+        self, x: mg.Tensor, axes: tuple[int, ...], weight: mg.Tensor | None, bias: mg.Tensor | None
+    ) -> mg.Tensor:
+        """By the statistics of the batch, which move the running ones in training."""
+        n = self.count(x)
         y, mean, var = normalize(x, axes, weight, bias, eps=self.eps)
         if self.training:
             self.update_statistics(mean, var, n)
         return y
+
+    def column(self, x: mg.Tensor) -> tuple[int, ...]:
+        """The shape in which a parameter of the channels broadcasts against `x`.
+
+        Raises:
+            ShapeError: another number of axes or channels.
+        """
+        if x.ndim not in self.dims or x.shape[1] != self.num_features:
+            raise ShapeError(
+                f"{type(self).__name__}: x has shape {x.shape}, it must be {self.axes_named} with c = num_features = "
+                f"{self.num_features}"
+            )
+        return (self.num_features,) + (1,) * (x.ndim - 2)
+
+    def axes(self, x: mg.Tensor) -> tuple[int, ...]:
+        """Those that the statistics are taken over."""
+        return 0, *range(2, x.ndim)
+
+    def count(self, x: mg.Tensor) -> int:
+        """How many values each statistic is of.
+
+        Raises:
+            ShapeError: less than two, which have no variance.
+        """
+        n = math.prod(x.shape[a] for a in self.axes(x))
+        if n < 2:
+            raise ShapeError(
+                f"{type(self).__name__}: an input of shape {x.shape} has {n} value{'s' * (n != 1)} per channel, a "
+                f"variance needs two; {self.remedy}"
+            )
+        return n
 
     def update_statistics(
         self, mean: mg.Tensor, var: mg.Tensor, count: int, momentum: float | Literal["own"] | None = "own"
@@ -110,7 +145,7 @@ class _BatchNorm(mg.Module):
 
 
 @mg.register_layer
-class BatchNorm1d(_BatchNorm):
+class BatchNorm1d(RunningNorm):
     """Each channel of (n, c) or (n, c, l) normalized over the batch: y = (x - mean) / sqrt(var + eps) weight + bias.
 
     Args:
@@ -142,7 +177,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 @mg.register_layer
-class BatchNorm2d(_BatchNorm):
+class BatchNorm2d(RunningNorm):
     """Each channel of (n, c, h, w) normalized over the batch and all its places; otherwise as BatchNorm1d.
 
     Example:
@@ -153,3 +188,66 @@ class BatchNorm2d(_BatchNorm):
 
     samples = (((2,), (3, 2, 2, 2)),)
     dims, axes_named = (4,), "(n, c, h, w)"
+
+
+@mg.register_layer
+class BatchNorm3d(RunningNorm):
+    """Each channel of (n, c, d, h, w) normalized over the batch and all its places; otherwise as BatchNorm1d.
+
+    Example:
+        >>> import minigrad as mg
+        >>> BatchNorm3d(3)(mg.ones((2, 3, 2, 4, 4))).shape
+        (2, 3, 2, 4, 4)
+    """
+
+    samples = (((2,), (3, 2, 2, 1, 2)),)
+    dims, axes_named = (5,), "(n, c, d, h, w)"
+
+
+@mg.register_layer
+class FrozenBatchNorm2d(mg.Module):
+    """Batch norm with nothing to learn and nothing that moves: weight, bias and statistics are buffers.
+
+    Detectors that are trained with few images at a time take it from a trained network. `BatchNorm2d(c).freeze()` holds
+    a norm that way too, and can be undone. torchvision's names and arguments.
+
+    Args:
+        num_features: c of (n, c, h, w).
+        eps: added to the variance; above 0.
+
+    Source: Ren, He, Girshick, Sun, "Faster R-CNN", NeurIPS 2015, whose batch norms are fixed while it is trained.
+
+    Example:
+        >>> import minigrad as mg
+        >>> layer = FrozenBatchNorm2d(3)
+        >>> layer(mg.ones((2, 3, 4, 4))).shape, list(layer.parameters())
+        ((2, 3, 4, 4), [])
+    """
+
+    samples = (((2,), (3, 2, 2, 2)),)
+
+    def __init__(self, num_features: int, eps: float = 1e-5, device: str | None = None, dtype: Any = None) -> None:
+        self.num_features = mg.arguments.integer(num_features, "num_features", "FrozenBatchNorm2d", 1)
+        self.eps = positive(eps)
+        for name, start in ("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0):
+            value = mg.init.constant((num_features,), start, dtype=dtype or "float32", device=device)
+            setattr(self, name, mg.Buffer(value))
+
+    weight: mg.Buffer
+    bias: mg.Buffer
+    running_mean: mg.Buffer
+    running_var: mg.Buffer
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        """x of shape (n, c, h, w)."""
+        if x.ndim != 4:
+            raise ShapeError(f"FrozenBatchNorm2d: x has shape {x.shape}, it must be (n, c, h, w)")
+        shape = along(x, (1,), (self.num_features,), "FrozenBatchNorm2d", "num_features")
+        weight, bias, mean, var = (
+            mg.reshape(t, shape) for t in (self.weight, self.bias, self.running_mean, self.running_var)
+        )
+        return normalize(x, (0, 2, 3), weight, bias, eps=self.eps, statistics=(mean, var)).y
+
+    def extra_repr(self) -> str:
+        """torchvision's."""
+        return f"{self.num_features}, eps={self.eps}"

@@ -11,7 +11,7 @@ Source: Ioffe, Szegedy, "Batch normalization", ICML 2015, section 3.
 from __future__ import annotations
 
 import minigrad as mg
-from minigrad_layers.normalization.batch import BatchNorm1d, BatchNorm2d
+from minigrad_layers.normalization.batch import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from minigrad_layers.normalization.group import GroupNorm
 from minigrad_layers.normalization.layer import LayerNorm
 
@@ -33,7 +33,7 @@ def through_statistics(
     return scale * (g - mean(g) - x_hat * mean(g * x_hat)), x_hat
 
 
-@mg.closed_form(BatchNorm1d, BatchNorm2d)
+@mg.closed_form(BatchNorm1d, BatchNorm2d, BatchNorm3d)
 def batch_norm_backward(g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor | None, eps: float) -> Gradients:
     """Statistics over the batch and all places, one of each for a channel."""
     axes = (0, *range(2, x.ndim))
