@@ -153,7 +153,7 @@ TENSOR = {  # what arrays of NumPy and tensors of PyTorch have and a Tensor has 
     "eval": "values are computed at once; x.numpy() gives them",
     **{f"{k}_": _WRITES + "compute the new value and rebind the name" for k in
        ("add", "sub", "mul", "div", "zero", "fill", "copy", "clamp", "normal", "uniform")},
-    **{k: f"it is a function, minigrad.linalg.{k}(x)" for k in "cholesky eigh inv norm qr slogdet solve".split()},
+    **{k: f"it is a function, minigrad.linalg.{k}(x)" for k in "cholesky eigh inv norm qr slogdet solve sqrtm".split()},
     "det": "minigrad.linalg.slogdet(x) gives its sign and logarithm",
 }  # fmt: skip
 

@@ -17,10 +17,11 @@ from minigrad.ops.decompose import (
     trace,
 )
 from minigrad.ops.linalg import Eigh, eigh
+from minigrad.ops.roots import solve_lyapunov, sqrtm
 
 __all__ = [
     "QR", "Eigh", "Slogdet", "cholesky", "eigh", "inv", "matmul", "matrix_transpose", "norm", "outer", "qr", "slogdet",
-    "solve", "solve_triangular", "tensordot", "trace", "vecdot",
+    "solve", "solve_lyapunov", "solve_triangular", "sqrtm", "tensordot", "trace", "vecdot",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -41,7 +41,7 @@ ORDERS: tuple[tuple[str, ...], ...] = (
         f"ops.{name}"
         for name in (
             "compare elementwise rounding functions special reduce shape joining index arrange scan sorting padding "
-            "linalg decompose products windows conv pool creation composite"
+            "linalg decompose roots products windows conv pool creation composite"
         ).split()
     ),
 )

@@ -54,6 +54,11 @@ def same(name: str, *arrays: Any, smooth: bool = True, **kwargs: Any) -> Row:
     return Row(label, of(mg, name), of(np, name), tuple(given), smooth, lambda library: of(library, name))
 
 
+def _root(x: Any) -> Any:
+    values, vectors = np.linalg.eigh(x)
+    return vectors * np.sqrt(values)[..., None, :] @ np.swapaxes(vectors, -1, -2)
+
+
 def _erf(x: Any) -> Any:
     import math
 
@@ -135,6 +140,9 @@ ROWS = [
     Row("linalg.cholesky", lambda x: mg.linalg.cholesky(x @ x.mT), lambda x: np.linalg.cholesky(x @ x.mT), (SQUARE,)),
     Row("linalg.cholesky(upper)", lambda x: mg.linalg.cholesky(x @ x.mT, upper=True),
         lambda x: np.linalg.cholesky(x @ x.mT).mT, (SQUARE,)),
+    Row("linalg.sqrtm", lambda x: mg.linalg.sqrtm(x @ x.mT + 1e-3), lambda x: _root(x @ x.mT + 1e-3), (SQUARE,)),
+    Row("linalg.solve_lyapunov", lambda x, y: mg.linalg.solve_lyapunov(x @ x.mT, x @ x.mT @ y + y @ x @ x.mT),
+        lambda x, y: y, (SQUARE, SQUARE + 1.0)),
     *(Row(f"linalg.solve_triangular{lower, transposed, unit}",
           lambda a, b, k=(lower, transposed, unit): mg.linalg.solve_triangular(
               a, b, lower=k[0], transposed=k[1], unit_diagonal=k[2]),

@@ -61,7 +61,7 @@ NO_RULE = {
 FLAT = ("sign", "floor", "ceil", "trunc", "round", "floor_divide")
 """Primitives whose derivative is 0 wherever they have one."""
 
-REGULAR = ("inv", "solve", "slogdet", "cholesky", "qr")
+REGULAR = ("inv", "solve", "slogdet", "cholesky", "qr", "solve_lyapunov", "sqrtm")
 """Primitives that take no singular matrices, such as those whose rows are all one row of memory."""
 
 FLOATS = ("float16", "float32", "float64")

@@ -72,6 +72,24 @@ def qr(x: Any) -> Any:
     return anp.matmul(x, anp.linalg.inv(r)), r
 
 
+def sqrtm(x: Any) -> Any:
+    """By the coupled Newton iteration of Denman and Beavers: no eigenvalues."""
+    y, z = symmetric(x), np.eye(x.shape[-1])
+    for _ in range(12):
+        y, z = (y + anp.linalg.inv(z)) / 2, (z + anp.linalg.inv(y)) / 2
+    return y
+
+
+def solve_lyapunov(a: Any, b: Any) -> Any:
+    """As one system of n² equations: (a ⊗ I + I ⊗ a) vec(y) = vec(b)."""
+    n, a = a.shape[-1], symmetric(a)
+    unit = np.eye(n)
+    whole = a[..., :, None, :, None] * unit[:, None, :] + unit[:, None, :, None] * a[..., None, :, None, :]
+    lead = a.shape[:-2]
+    y = anp.linalg.solve(anp.reshape(whole, (*lead, n * n, n * n)), anp.reshape(b, (*lead, n * n, 1)))
+    return anp.reshape(y, b.shape)
+
+
 def running(a: Any, b: Any, axis: int, reverse: bool, start: float) -> Any:
     """y[k] = b[k] + a[k] y[k-1] along `axis`, or from the other end, place by place."""
     y, found = start, []
@@ -127,6 +145,8 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "eigh": lambda x: anp.linalg.eigh(symmetric(x)),
     "cholesky": lambda x: anp.linalg.cholesky(symmetric(x)),
     "qr": qr,
+    "sqrtm": sqrtm,
+    "solve_lyapunov": solve_lyapunov,
 }  # fmt: skip
 
 

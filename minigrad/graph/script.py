@@ -214,7 +214,7 @@ def _home(primitive: str) -> str | None:
     """The module to import for a primitive, where `import minigrad` does not bring it."""
     module = PRIMITIVES[primitive].forward.__module__
     if module.partition(".")[0] == "minigrad":
-        return "minigrad.linalg" if module == "minigrad.ops.decompose" else None
+        return "minigrad.linalg" if module in ("minigrad.ops.decompose", "minigrad.ops.roots") else None
     return None if module == "__main__" else module
 
 

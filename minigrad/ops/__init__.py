@@ -1,8 +1,8 @@
 """The primitives and compositions that users call. Each file lists its own in `__all__`, and here they are collected.
 
 Imports among the files go one way: compare, elementwise, rounding, functions, special, reduce, shape, joining, index,
-arrange, scan, sorting, padding, linalg, decompose, products, windows, conv, pool, creation, composite. What
-`decompose` has is reached through `minigrad.linalg`.
+arrange, scan, sorting, padding, linalg, decompose, roots, products, windows, conv, pool, creation, composite. What
+`decompose` and `roots` have is reached through `minigrad.linalg`.
 """
 
 from typing import TYPE_CHECKING
