@@ -300,7 +300,10 @@ class _Construction:
 
 
 class Answering(ABCMeta):
-    """A metaclass: a class whose construction with wrong arguments is answered in its own name, with the right ones."""
+    """A metaclass: a class whose construction with wrong arguments is answered in its own name, with the right ones.
+
+    Its classes may be abstract; they know those that inherit from them, and no registered ones.
+    """
 
     if not TYPE_CHECKING:  # which would take any arguments for right
 
@@ -310,5 +313,9 @@ class Answering(ABCMeta):
             except TypeError as error:
                 raise_wrong_call(error, cls.__name__, cls, args, kwargs)
                 raise
+
+        # ABCMeta's ask for classes that were registered, in Python: seven times the time, and walks of modules ask often
+        __instancecheck__ = type.__instancecheck__
+        __subclasscheck__ = type.__subclasscheck__
 
     __signature__ = _Construction()

@@ -8,12 +8,13 @@ was: what nobody replaces costs nothing.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from minigrad.core.modes import MODES, Modes, change
+from minigrad.core.modes import MODES, F, Modes, change
 from minigrad.core.node import Leaf
 from minigrad.core.tensor import BOXES, Tensor, box
 
@@ -173,6 +174,16 @@ class own_state(change):  # noqa: N801
             if behind is not None:
                 now[key] = behind
         return {**self._modes, "standing": now}
+
+    def __call__(self, func: F) -> F:
+        """A function that enters the block only where something stands in for anything."""
+        inside = super().__call__(func)
+
+        @functools.wraps(func)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return inside(*args, **kwargs) if MODES.get().standing else func(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
 
 
 def shown(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -27,6 +27,7 @@ M = TypeVar("M", bound="Module")
 T = TypeVar("T")
 
 Samples: TypeAlias = "tuple[Sample | tuple[tuple[Any, ...], tuple[int, ...]], ...]"
+BARE = frozenset({type(None), bool, int, float, str})  # what most attributes of a module are: nothing is inside
 
 
 class Module(metaclass=Answering):
@@ -136,7 +137,7 @@ class Module(metaclass=Answering):
                         self._warn_of_twins(other, path, value)
                 yield path, value
             if isinstance(value, (Module, list, tuple, dict)):
-                stack.extend(reversed([(f"{path}.{k}" if path else str(k), v) for k, v in items(value)]))
+                stack.extend((f"{path}.{k}" if path else str(k), v) for k, v in reversed(items(value)))
 
     def _warn_of_twins(self, one: str, other: str, generator: Generator) -> None:
         generator.shares = True  # told once
@@ -393,7 +394,6 @@ class Module(metaclass=Answering):
 
 
 def items(value: Any) -> list[tuple[Any, Any]]:
-    """The attributes of a module, or what a list, tuple or dict holds, by name."""
-    if isinstance(value, Module):
-        return list(vars(value).items())
-    return list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+    """The attributes of a module, or what a list, tuple or dict holds, by name; no `BARE` ones."""
+    inside: Any = vars(value) if isinstance(value, Module) else value
+    return [p for p in (inside.items() if isinstance(inside, dict) else enumerate(inside)) if type(p[1]) not in BARE]

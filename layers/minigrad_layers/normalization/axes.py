@@ -14,16 +14,21 @@ def along(x: mg.Tensor, axes: tuple[int, ...], sizes: tuple[int, ...], layer: st
     Raises:
         ShapeError: `x` has not these axes, or other sizes there; `called` is the constructor's name for `sizes`.
     """
-    at = tuple(a + x.ndim if a < 0 else a for a in axes)
-    if any(not 0 <= a < x.ndim for a in at) or tuple(x.shape[a] for a in at) != sizes:
-        wanted, where = (sizes[0], f"axis {axes[0]}") if len(axes) == 1 else (sizes, f"axes {axes}")
-        raise ShapeError(f"{layer}: x has shape {x.shape}, it must have {called}={wanted} along {where}")
-    return tuple(sizes[at.index(i)] if i in at else 1 for i in range(x.ndim))
+    shape = x.shape
+    ndim, wide = len(shape), [1] * len(shape)
+    for axis, size in zip(axes, sizes, strict=True):
+        if not -ndim <= axis < ndim or shape[axis] != size:
+            wanted, where = (sizes[0], f"axis {axes[0]}") if len(axes) == 1 else (sizes, f"axes {axes}")
+            raise ShapeError(f"{layer}: x has shape {shape}, it must have {called}={wanted} along {where}")
+        wide[axis] = size
+    return tuple(wide)
 
 
 def shaped(value: mg.Tensor | None, shape: tuple[int, ...], label: str) -> mg.Tensor | None:
     """A parameter in the shape in which it broadcasts, under its own name for readers; None for none."""
-    return value if value is None or value.shape == shape else mg.reshape(value, shape).named(label)
+    if value is None or shape[len(shape) - value.ndim :] == value.shape:  # it does so by itself
+        return value
+    return mg.reshape(value, shape).named(label)
 
 
 def gain(weight: mg.Tensor | None, shape: tuple[int, ...], *, centered: bool) -> mg.Tensor | None:
