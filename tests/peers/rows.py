@@ -176,5 +176,19 @@ ROWS: list[Row] = [
         tolerance=1e-5,  # timm takes the mean square in float32
         peer="timm.layers.filter_response_norm.FilterResponseNormTlu2d(3)",
     ),
+    Row("EvoNormB0(2)", ((3, 2, 2, 2),), same_repr=False, tolerance=1e-5, peer="timm.layers.EvoNorm2dB0(2)"),
+    Row(
+        "EvoNormB0(2, False, eps=0.1)",
+        ((3, 2, 2, 2),),
+        same_repr=False,
+        peer="timm.layers.EvoNorm2dB0(2, False, eps=0.1)",
+    ),
+    Row(
+        "EvoNormS0(4, 2)",
+        ((2, 4, 2, 2),),
+        same_repr=False,
+        tolerance=1e-5,  # timm takes its variances in float32
+        peer="timm.layers.EvoNorm2dS0(4, 2)",
+    ),
     Row("LayerScale(3, 0.1)", ((2, 3),), same_repr=False, peer="timm.layers.LayerScale(3, 0.1)"),
 ]

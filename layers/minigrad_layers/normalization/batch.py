@@ -8,7 +8,7 @@ from typing import Any, Literal
 import minigrad as mg
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad_layers.normalization.axes import along, shaped
-from minigrad_layers.normalization.normalize import affine_parameters, normalize, positive, running_statistics
+from minigrad_layers.normalization.normalize import affine_parameters, kept_in, normalize, positive, running_statistics
 
 
 class RunningNorm(mg.Module):
@@ -58,7 +58,7 @@ class RunningNorm(mg.Module):
             self.weight, offset = affine_parameters((num_features,), dtype, device)
             self.bias = offset if bias else None
         if track_running_stats:
-            wide = "float64" if dtype is not None and mg.zeros(0, dtype=dtype).dtype.itemsize == 8 else "float32"
+            wide = kept_in(dtype)
             self.running_mean = mg.Buffer(mg.init.zeros((num_features,), dtype=wide, device=device))
             self.running_var = mg.Buffer(mg.init.ones((num_features,), dtype=wide, device=device))
             self.num_batches_tracked = mg.Buffer(mg.tensor(0, dtype="int64", device=device))

@@ -92,17 +92,21 @@ def normalize(
 
 @mg.composite
 def running_statistics(
-    batches: mg.Buffer, momentum: float | None, moved: Iterable[tuple[mg.Buffer, mg.Tensor, float]]
+    batches: mg.Buffer | None, momentum: float | None, moved: Iterable[tuple[mg.Buffer, mg.Tensor, float]]
 ) -> None:
     """Count one more batch, and move each buffer towards `factor` times a new value: kept (1 - m) + new m.
 
-    m is the momentum, or 1 / batches where that is None: the average of all. No gradient flows there. Drawings show
-    it as one box, the state update that it is.
+    m is the momentum, or 1 / batches where that is None: the average of all. `batches` is None where nobody counts
+    them. No gradient flows there. Drawings show it as one box, the state update that it is.
     """
-    count = batches + 1
-    batches.assign(count)
+    count = None if batches is None else batches + 1
+    if batches is not None and count is not None:
+        batches.assign(count)
     for kept, value, factor in moved:
-        share = 1.0 / mg.astype(count, kept.dtype) if momentum is None else momentum
+        share: Any = momentum
+        if share is None:
+            assert count is not None, "the average of all batches needs their number"
+            share = 1.0 / mg.astype(count, kept.dtype)
         new = mg.reshape(mg.stop_gradient(value, why="running statistics"), kept.shape)
         kept.assign(kept * (1.0 - share) + new * (share * factor))
 
@@ -121,6 +125,11 @@ def affine_parameters(
     start = mg.init.zeros if centered else mg.init.ones
     weight, bias = (f(shape, dtype=dtype, device=device) for f in (start, mg.init.zeros))
     return mg.Parameter(weight), mg.Parameter(bias)
+
+
+def kept_in(dtype: Any) -> str:
+    """The dtype of running statistics: of the parameters, but never half precision."""
+    return "float64" if dtype is not None and mg.zeros(0, dtype=dtype).dtype.itemsize == 8 else "float32"
 
 
 def positive(eps: float) -> float:
