@@ -12,6 +12,7 @@ from minigrad_layers.normalization.pointwise import Derf, DynamicTanh, LayerScal
 from minigrad_layers.normalization.response import TLU, FilterResponseNorm, GlobalResponseNorm, LocalResponseNorm
 from minigrad_layers.normalization.series import RevIN
 from minigrad_layers.normalization.vector import CosineNorm, L2Norm, PixelNorm, RMSNorm, ScaleNorm
+from minigrad_layers.normalization.whitening import DecorrelatedBatchNorm, IterNorm
 
 __all__ = [
     "TLU", "AdaLayerNorm", "AdaptiveInstanceNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchRenorm",
@@ -19,4 +20,5 @@ __all__ = [
     "FrozenBatchNorm2d", "GhostBatchNorm", "GlobalResponseNorm", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
     "InstanceNorm3d", "L2Norm", "LayerNorm", "LayerScale", "LocalResponseNorm", "PixelNorm", "RMSNorm", "RevIN",
     "ScaleNorm", "SwitchableNorm",
+    "DecorrelatedBatchNorm", "IterNorm",
 ]  # fmt: skip
