@@ -37,6 +37,7 @@ from minigrad_layers.convolution import *
 from minigrad_layers.dense import *
 from minigrad_layers.dropout import *
 from minigrad_layers.embedding import *
+from minigrad_layers.folding import fold_batch_norm as fold_batch_norm
 from minigrad_layers.normalization import *
 from minigrad_layers.pooling import *
 from minigrad_layers.recurrent import *
