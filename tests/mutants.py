@@ -101,7 +101,7 @@ def helpers(function: Any) -> dict[str, Any]:
         f = waiting.pop()
         for name in (name for code in parts(f.__code__) for name in code.co_names):
             g = f.__globals__.get(name)
-            g = g.__wrapped__ if hasattr(g, "short") else g  # how its formula reads
+            g = g.__wrapped__ if isinstance(g, FunctionType) and hasattr(g, "short") else g  # how its formula reads
             plain = isinstance(g, FunctionType) and g.__module__.startswith("minigrad.") and g is not function
             if plain and not hasattr(g, "primitive") and getattr(mg, name, None) is not g and name not in found:
                 found[name] = g
@@ -156,7 +156,7 @@ def _faults(node: ast.AST, tree: Tree, names: tuple[str, ...]) -> Iterator[ast.A
             if isinstance(op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult)):
                 yield ast.BinOp(right, op, left)
             for side, number in ((0, left), (1, right)):
-                if isinstance(number, ast.Constant):
+                if isinstance(number, ast.Constant) and isinstance(number.value, (int, float)):
                     off = ast.Constant(number.value * SLIGHTLY)
                     yield ast.BinOp(off, op, right) if side == 0 else ast.BinOp(left, op, off)
         case ast.UnaryOp(_, operand):

@@ -106,7 +106,7 @@ ROWS: dict[str, Row] = {
         e.ShapeError,
         "(2, 4, 2, 2) | (n, c, h, w) | num_features = 3",
     ),
-    "layer norm": (lambda: LayerNorm(4)(m()), e.ShapeError, "(2, 3) | normalized_shape=(4,)"),
+    "layer norm": (lambda: LayerNorm(4)(m()), e.ShapeError, "(2, 3) | normalized_shape=4 | axis -1"),
     "linear": (lambda: Linear(4, 2)(m()), e.ShapeError, "(2, 3) | in_features=4 | flatten or permute"),
     "conv layer": (lambda: Conv2d(3, 4, 3)(z(1, 2, 8, 8)), e.ShapeError, "(1, 2, 8, 8) | in_channels = 3"),
     "mean of nothing": (lambda: mg.mean(z(0)), e.ShapeError, "mean | (0,) | no elements"),

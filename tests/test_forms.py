@@ -70,7 +70,8 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[tuple[Any, ...], dict[str,
     "avg_pool3d": (mg.avg_pool3d, [((_reals(1, 1, 2, 4, 4), 2), {})]),
 }  # fmt: skip
 WITH_TEXTBOOK = {name for name, call in mg.check.composites().items() if call.composition.textbook}  # type: ignore[attr-defined]
-BY_LAYERS = {"normalize"}  # what the rows of the layers go through
+# Those of layers are compared with their layers, by the kit.
+BY_LAYERS = {name for name, call in mg.check.composites().items() if not call.__module__.startswith("minigrad.")}
 CASES = [(name, f, args, kwargs) for name, (f, calls) in CALLS.items() for args, kwargs in calls]
 
 

@@ -44,12 +44,14 @@ def batch_norm_backward(g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor | None, ep
 
 @mg.closed_form(LayerNorm)
 def layer_norm_backward(
-    g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor | None, normalized_shape: tuple[int, ...], eps: float
+    g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor | None, axes: tuple[int, ...], centered: bool, eps: float
 ) -> Gradients:
-    """Statistics over the last axes of each example."""
-    n = x.ndim - len(normalized_shape)
-    to_x, x_hat = through_statistics(g, x, tuple(range(n, x.ndim)), eps, weight)
-    rest = tuple(range(n))
+    """Statistics over some axes of each example; the parameters are shared by all others."""
+    at = tuple(a % x.ndim for a in axes)
+    if weight is not None:
+        weight = mg.reshape(weight, tuple(n if i in at else 1 for i, n in enumerate(x.shape))) + float(centered)
+    to_x, x_hat = through_statistics(g, x, at, eps, weight)
+    rest = tuple(i for i in range(x.ndim) if i not in at)
     return {"x": to_x, "weight": mg.sum(g * x_hat, axis=rest), "bias": mg.sum(g, axis=rest)}
 
 
