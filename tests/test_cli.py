@@ -140,6 +140,10 @@ def test_without_the_layers_it_says_what_to_install(tmp_path: Path) -> None:
         ("draw Linear 2 2 --shape 3,2", 2, "such as 4x3"),
         ("draw Linear 2 2 --shape 3x2 -o x.jpg", 2, "must end in one of"),
         ("draw Linear 2 2 --shape 3x2 -o nowhere/x.dot", 2, "there is no folder 'nowhere'"),
+        ("draw Linear 2 2 --shape 3x2 --show shapes", 2, "'shapes' must be among 'shape', 'dtype'"),
+        ("draw Linear 2 2 --shape 3x2 --depth -1", 2, "-1 must be a whole number"),
+        ("draw Linear 2 2 --shape 3x2 --order 3", 2, "choose from"),
+        ("draw Linear 2 2 --shape 3x2 --form paper", 2, "textbook"),
         ("train digits --lr 0", 2, "'0' must be a number above 0"),
         ("train digits --lr inf", 2, "must be a number above 0"),
         ("train digits --seed 1.5", 2, "2**64"),
@@ -226,6 +230,33 @@ def test_a_layer_is_drawn(suffix: str, call: Callable[..., Said], tmp_path: Path
     assert "BatchNorm1d(3, eps=0.001" in out
     head = {"dot": b"digraph", "json": b"{", "svg": b"<?xml", "png": b"\x89PNG"}[suffix]
     assert (tmp_path / f"bn.{suffix}").read_bytes().lstrip().startswith(head)
+
+
+@pytest.mark.parametrize(
+    ("options", "drawn", "absent"),
+    [
+        ("", ["x_hat", "∂ weight", "running_statistics", "4×3", "0.1257"], ["near_mean", "float32"]),
+        ("--form textbook", ["x_hat"], ["near_mean"]),
+        ("--form run", ["near_mean", "∂ weight"], ["x_hat"]),
+        ("--eval", ["x_hat", "running_mean"], ["running_statistics", "num_batches_tracked"]),
+        ("--order 1", ["∂ x"], ["dx"]),
+        ("--order 2", ["∂ x", "dx", "∂ dx"], []),
+        ("--show shape,dtype", ["float32", "4×3"], ["0.1257"]),
+        ("--show state", ["num_batches_tracked"], ["4×3", "float32"]),
+        ("--passes forward", ["x_hat"], ["∂ weight", "∂ x"]),
+        ("--passes backward", ["∂ weight", "∂ x"], []),
+        ("--depth 0", ["BatchNorm1d"], ["x_hat"]),
+    ],
+)
+def test_what_is_drawn_of_a_layer(
+    options: str, drawn: list[str], absent: list[str], call: Callable[..., Said], tmp_path: Path
+) -> None:
+    assert call(f"draw BatchNorm1d 3 --shape 4x3 -o bn.dot {options}")[0] == 0
+    dot = (tmp_path / "bn.dot").read_text()
+    for word in drawn:
+        assert word in dot, word
+    for word in absent:
+        assert word not in dot, word
 
 
 # ---- training

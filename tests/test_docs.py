@@ -118,3 +118,17 @@ LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 def test_the_links_of_a_page_lead_somewhere(path: Path) -> None:
     for target, _ in LINK.findall(text(path)):
         assert (ROOT / path.parent / target).exists(), f"{path} links to {target}"
+
+
+def test_decisions_are_numbered_once_and_without_a_gap() -> None:
+    pages = sorted(path for path in tracked("docs/decisions/*.md"))
+    assert [path.name[:4] for path in pages] == [f"{k:04}" for k in range(1, len(pages) + 1)]
+    for path in pages:
+        assert text(path).startswith(f"# {int(path.name[:4])}. "), f"{path}: its heading has another number"
+
+
+def test_every_decision_that_is_referred_to_exists() -> None:
+    numbers = {path.name[:4] for path in tracked("docs/decisions/*.md")}
+    for path in tracked("*.md", "*.py"):
+        for number in re.findall(r"decisions/(\d{4})", text(path)):
+            assert number in numbers, f"{path} refers to docs/decisions/{number}"

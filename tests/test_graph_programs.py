@@ -166,7 +166,8 @@ def test_state_and_draws_stand_where_they_happened():
     graph, left = traced("mlp")
     updates = [n for n in graph.nodes if n.kind == "update"]
     within = [n.scope for n in updates if "running" in n.name]
-    assert within == ["Sequential/1", "Sequential/1", "Sequential_2/1", "Sequential_2/1"]  # each in its own call
+    calls = ["Sequential/1", "Sequential/1", "Sequential_2/1", "Sequential_2/1"]
+    assert within == [f"{call}/running_statistics" for call in calls]  # each in its own call
     assert all(same(u.value, host(n)) for u, n in zip(updates[-6:], left[2:], strict=False) if u.shape == n.shape)
     draws = [n for n in graph.nodes if n.kind == "random" and n.scope]  # and those of the initialisation, outside
     assert [n.scope for n in draws] == ["Sequential/3", "Sequential_2/3"]

@@ -203,11 +203,14 @@ def test_a_tensor_of_one_element_could_not_be_formatted() -> None:
     assert f"{x:.3f} {leaf(2.0):g} {x}" == f"1.500 2 {x!r}"
 
 
-@pytest.mark.parametrize("f", [mg.softmax, mg.log_softmax, lambda x: mg.logsumexp(x, 1)], ids=["soft", "log", "lse"])
-def test_of_nothing_the_error_was_numpys(f: Any) -> None:
+def test_of_nothing_the_error_was_numpys() -> None:
+    """What keeps its shape has nothing to answer; a sum of exponentials over nothing has no logarithm."""
+    for f in (mg.softmax, mg.log_softmax):
+        for shape in ((3, 0), (0, 3), (5, 0, 0)):
+            assert f(mg.zeros(shape)).shape == shape
     with pytest.raises(mg.errors.ShapeError, match=r"\(3, 0\)"):
-        f(mg.zeros((3, 0)))
-    assert f(mg.zeros((0, 3))).shape[0] == 0
+        mg.logsumexp(mg.zeros((3, 0)), 1)
+    assert mg.logsumexp(mg.zeros((0, 3)), 1).shape == (0,)
 
 
 def test_max_pool_padded_integers_with_infinity() -> None:
