@@ -35,6 +35,13 @@ def unit(x: mg.Tensor, axis: int | None, *, eps: float) -> mg.Tensor:
     return y if y.dtype == x.dtype else mg.astype(y, x.dtype)
 
 
+def centred(x: mg.Tensor) -> mg.Tensor:
+    """x minus its mean over the last axis, in x's dtype; far from 0 too, where a rounded mean would be off."""
+    d, r, _, _ = mg.deviations(x, -1)
+    y = (d - r).named("_centred")
+    return y if y.dtype == x.dtype else mg.astype(y, x.dtype)
+
+
 @mg.register_layer
 class RMSNorm(mg.Module):
     """Each example divided by the root of its mean square: y = x / sqrt(mean(x²) + eps) weight.
@@ -265,7 +272,7 @@ class CosineNorm(mg.Module):
             raise ShapeError(f"CosineNorm: x has shape {x.shape}, its last axis must be in_features={self.in_features}")
         w: mg.Tensor = self.weight
         if self.pearson:
-            x, w = (v - mg.mean(v, axis=-1, keepdims=True) for v in (x, w))
+            x, w = (centred(v) for v in (x, w))
         y = unit(x, -1, eps=self.eps) @ unit(w, -1, eps=self.eps).mT
         y = y if self.scale is None else y * self.scale
         return y if self.bias is None else y + self.bias
