@@ -75,7 +75,7 @@ def test_n1_far_from_zero_float32_is_float64(name: str, sample: mg.Sample) -> No
 
 
 @each_dtype
-@pytest.mark.parametrize("value", [0.0, -3.3, 100.0])
+@pytest.mark.parametrize("value", [0.0, -3.3, 20.0])
 @each
 def test_n3_constant_inputs(name: str, sample: mg.Sample, value: float, dtype: str) -> None:
     forward, x, layer = run(name, sample, dtype, lambda a: np.full_like(a, value))
