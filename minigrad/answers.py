@@ -314,7 +314,7 @@ class Answering(ABCMeta):
                 raise_wrong_call(error, cls.__name__, cls, args, kwargs)
                 raise
 
-        # ABCMeta's ask for classes that were registered, in Python: seven times the time, and walks of modules ask often
+        # ABCMeta's ask for registered classes, in Python: seven times the time, and walks of modules ask often
         __instancecheck__ = type.__instancecheck__
         __subclasscheck__ = type.__subclasscheck__
 

@@ -45,7 +45,8 @@ def test_absent(graph: mg.Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "x.dot").read_text() == graph.dot().source
     assert graph._repr_svg_() is None
     (shown,) = graph._repr_mimebundle_().values()
-    assert shown.startswith("no Graphviz engine was found") and shown.endswith(graph.dot().source)
+    assert shown.startswith("no Graphviz engine was found")
+    assert shown.endswith(graph.dot().source)
 
 
 def test_failing(graph: mg.Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
