@@ -23,7 +23,7 @@ def drawing(name: str) -> str:
     """DOT text of a layer's first sample in training, opened, both passes; without digits it is the same anywhere."""
     mg.random.seed(0)
     sample = mg.Sample.of(getattr(minigrad_layers, name))[0]
-    layer = mg.layer(name, *sample.args, **sample.kwargs)
+    layer = sample.build(getattr(minigrad_layers, name))
     args, keywords = sample.values(np.random.default_rng(0))
 
     def made(value: Any, label: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 from minigrad.answers import remedy
 from minigrad.errors import DeclarationError, PluginError, PluginWarning, UnknownLayerError
 from minigrad.module.base import Module
-from minigrad.module.samples import Sample
+from minigrad.module.samples import Part, Sample
 from minigrad.registry import Registry
 
 M = TypeVar("M", bound=Module)
@@ -82,6 +82,9 @@ def layer(name: str, *args: Any, **kwargs: Any) -> Module:
         known = remedy(str(name))
         raise UnknownLayerError(f"{error}; what others call {name!r}: {known}" if known else str(error)) from None
     return cls(*args, **kwargs)
+
+
+Part.construct = staticmethod(layer)
 
 
 def layers() -> Mapping[str, LayerInfo]:

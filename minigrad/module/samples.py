@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,22 @@ Shape: TypeAlias = "tuple[int, ...]"
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """A layer to be: its registered name and what to construct it with. `Sample.layer` makes it."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    construct: ClassVar[
+        Callable[..., Any]
+    ]  # `mg.layer`, set by the catalogue, which stands on samples
+
+    def __repr__(self) -> str:
+        said = [*map(_named, self.args), *(f"{k}={_named(v)}" for k, v in self.kwargs.items())]
+        return f"{self.name}({', '.join(said)})"
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """One way to try a layer: `Layer(*args, **kwargs)(*inputs, **keywords)`.
 
@@ -26,7 +42,8 @@ class Sample:
     name says), or None, or a Tensor or array that is given as it is, or a tuple, list or dict of such inputs.
 
     Args:
-        args, kwargs: of the constructor.
+        args, kwargs: of the constructor; for a layer that takes another, `mg.Sample.layer("Linear", 4, 3)`, which is
+            made anew each time.
         inputs: of the call, one element for each; `inputs=((2, 3),)` is one input of shape (2, 3).
         keywords: further inputs, by name.
         batch: the axis along which the inputs hold independent examples, None where there is none; the checks make it
@@ -98,9 +115,24 @@ class Sample:
         """
         return tuple(_drawn(s, rng) for s in self.inputs), {k: _drawn(s, rng) for k, s in self.keywords.items()}
 
+    @staticmethod
+    def layer(name: str, *args: Any, **kwargs: Any) -> Part:
+        """Among the arguments of a constructor: a registered layer, which is constructed whenever the sample is tried.
+
+        Example:
+            >>> import minigrad as mg
+            >>> sample = mg.Sample((mg.Sample.layer("Linear", 3, 2),), inputs=((4, 3),))
+            >>> sample
+            Sample(Linear(3, 2) of (4, 3))
+            >>> from minigrad_layers import Residual
+            >>> sample.build(Residual).body
+            Linear(in_features=3, out_features=2, bias=True)
+        """
+        return Part(name, args, kwargs)
+
     def build(self, cls: type[Module], **options: Any) -> Module:
         """The layer: `cls(*args, **kwargs, **options)`."""
-        return cls(*self.args, **{**self.kwargs, **options})
+        return cls(*map(_made, self.args), **{k: _made(v) for k, v in {**self.kwargs, **options}.items()})
 
     def __str__(self) -> str:
         built = [*map(_named, self.args), *(f"{k}={_named(v)}" for k, v in self.kwargs.items())]
@@ -109,6 +141,14 @@ class Sample:
 
     def __repr__(self) -> str:
         return f"Sample({self})"
+
+
+def _made(argument: Any) -> Any:
+    if not isinstance(argument, Part):
+        return argument
+    return Part.construct(
+        argument.name, *map(_made, argument.args), **{k: _made(v) for k, v in argument.kwargs.items()}
+    )
 
 
 def _as_sample(given: Any, where: str) -> Sample:

@@ -38,10 +38,16 @@ def _shape(shape: ShapeLike) -> tuple[int, ...]:
     return sizes(shape, "shape", "random", least=0)
 
 
-def _unit(shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | None, device: str | None) -> Tensor:
+def _unit(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    generator: Generator | None,
+    device: str | None,
+    like: Tensor | None,
+) -> Tensor:
     if dtype == np.float64:
-        return unit_float64(_bits(shape, 64, generator, device))
-    return unit_float32(_bits(shape, 32, generator, device))
+        return unit_float64(_bits(shape, 64, generator, device, like))
+    return unit_float32(_bits(shape, 32, generator, device, like))
 
 
 def _operands(op: str, **given: Any) -> None:
@@ -65,6 +71,7 @@ def uniform(
     high: Operand = 1.0,
     *,
     dtype: Any = "float32",
+    like: Tensor | None = None,
     device: str | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
@@ -72,7 +79,7 @@ def uniform(
 
     On [0, 1) they are the multiples (u32 >> 8) 2**-24 for float32 (rounded once more for float16) and (u64 >> 11)
     2**-53 for float64, of the call's 32- or 64-bit words. What rounding would bring up to `high`, if that is a number,
-    becomes the largest number below it.
+    becomes the largest number below it. They live on `device`, or where `like` does.
 
     Example:
         >>> import minigrad as mg
@@ -81,7 +88,7 @@ def uniform(
     """
     kind = _float(dtype)
     _operands("uniform", low=low, high=high)
-    u = _unit(_shape(shape), kind, generator, device)
+    u = _unit(_shape(shape), kind, generator, device, like)
     numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
     if numbers and (low, high) == (0, 1) and u.dtype == kind:
         return u
@@ -102,14 +109,15 @@ def normal(
     std: Operand = 1.0,
     *,
     dtype: Any = "float32",
+    like: Tensor | None = None,
     device: str | None = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Normally distributed numbers, by Box and Muller's transform: elements 2k and 2k + 1 are r cos t and r sin t.
 
     With uniform numbers u and w from words 2k and 2k + 1: r = sqrt(-2 ln(1 - u)), t = 2 pi w. In float32 none is
-    further than 5.77 standard deviations from the mean. Source: Box, Muller, "A note on the generation of random
-    normal deviates", The Annals of Mathematical Statistics 29(2), 1958.
+    further than 5.77 standard deviations from the mean. They live on `device`, or where `like` does. Source: Box,
+    Muller, "A note on the generation of random normal deviates", The Annals of Mathematical Statistics 29(2), 1958.
 
     Example:
         >>> import minigrad as mg
@@ -120,7 +128,7 @@ def normal(
     _operands("normal", mean=mean, std=std)
     n = math.prod(whole)
     pairs = -(-n // 2)
-    u = _unit((pairs, 2), kind, generator, device)
+    u = _unit((pairs, 2), kind, generator, device, like)
     r = sqrt(-2.0 * log(1.0 - take_part(u, axis=1, start=0, stop=1)))
     t = take_part(u, axis=1, start=1, stop=2) * (2.0 * math.pi)
     z = reshape_(concat([r * cos(t), r * sin(t)], axis=1), shape=(2 * pairs,))

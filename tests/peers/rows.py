@@ -53,6 +53,25 @@ ATTENTION = [
     ),
 ]
 
+# Masks are not PyTorch's, so training is compared where nothing is dropped; tests/test_dropouts.py holds the rest.
+DROPOUTS = [
+    *(
+        Row(f"{name}({p}", shape, training=training)
+        for name, shape in (
+            ("Dropout", ((2, 3),)),
+            ("Dropout1d", ((2, 3, 2),)),
+            ("Dropout2d", ((2, 3, 2, 1),)),
+            ("Dropout3d", ((2, 3, 1, 2, 1),)),
+            ("AlphaDropout", ((2, 3),)),
+            ("FeatureAlphaDropout", ((2, 3, 2),)),
+        )
+        for p, training in ((")", False), ("p=0.0)", True), ("1.0)", True))
+    ),
+    Row("DropPath(0.2)", ((3, 2),), training=False, peer="timm.layers.DropPath(0.2)"),
+    Row("DropPath()", ((3, 2),), peer="timm.layers.DropPath()"),
+    Row("PatchDropout(0.5)", ((2, 5, 3),), training=False, same_repr=False, peer="timm.layers.PatchDropout(0.5)"),
+]
+
 ROWS: list[Row] = [
     *ACTIVATIONS,
     Row("Hardsigmoid()", (GRID,), tolerance=1e-8),  # PyTorch's sixth is a float32 in its float64 gradient
@@ -137,6 +156,7 @@ ROWS: list[Row] = [
     Row("GRU(2, 2, num_layers=2, batch_first=True, bidirectional=True)", ((1, 3, 2),)),
     Row("GRU(1, 2, bias=False)", ((3, 1), (1, 2))),
     *ATTENTION,
+    *DROPOUTS,
     Row("BatchNorm1d(4)", ((6, 4),)),
     Row("BatchNorm1d(4, eps=0.1, momentum=None)", ((3, 4, 2),)),
     Row("BatchNorm1d(4, affine=False)", ((6, 4),)),
