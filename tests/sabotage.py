@@ -242,8 +242,8 @@ def with_rebinding_in_place(patch: pytest.MonkeyPatch) -> None:
         thawed(target._data)[...] = array
 
     def together(targets: Any, before: Any = ()) -> None:
-        for call in before:
-            call()
+        for function, *given in before:
+            function(*given)
         for target, array in targets:
             in_place(target, array)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable
@@ -105,6 +106,25 @@ def test_a_warning_that_is_an_error_does_not_come_in_the_midst(name: str) -> Non
         if params[0].device == "numpy":  # elsewhere the rule runs as it stands
             optimizer.step()
             assert {slots["step"] for slots in optimizer.state_dict()["state"].values()} == {1}
+
+
+def test_a_copied_optimiser_steps_on_state_of_its_own(rng: np.random.Generator) -> None:
+    """Between steps an optimiser keeps views of its state; in a copy they would be views of something else."""
+    arrays = [rng.standard_normal(shape) for shape in ((3, 2), (70_000,))]
+    params = [mg.Parameter(a) for a in arrays]
+    optimizer = mg.optim.Adam(params)
+
+    def step(params: Any, optimizer: Any, times: int) -> None:
+        for _ in range(times):
+            for p in params:
+                p.grad = mg.square(p.detach())
+            optimizer.step()
+
+    step(params, optimizer, 2)
+    twins, twin = copy.deepcopy((params, optimizer))
+    step(twins, twin, 2)
+    step(params, optimizer, 2)
+    assert everything(twins, twin) == everything(params, optimizer)
 
 
 # ---- the declaration

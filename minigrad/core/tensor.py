@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from itertools import chain, starmap
 from typing import Any, TypeVar
 
 import numpy as np
@@ -289,21 +289,22 @@ def rebind(target: Tensor, array: Any) -> None:
         watcher.update(target, array)
 
 
-def rebind_together(targets: Sequence[tuple[Tensor, Any]], before: Iterable[Callable[[], Any]] = ()) -> None:
-    """`rebind` for several leaves, after the calls `before`, all or nothing: where these are calls of C, one call of C
-    makes them all, and neither a signal's handler nor an exception from outside can come into the midst of it.
+def rebind_together(targets: Sequence[tuple[Tensor, Any]], before: Sequence[tuple[Any, ...]] = ()) -> None:
+    """`rebind` for several leaves, after the calls `before`, each a function with its arguments, all or nothing: where
+    these are calls of C, one call of C makes them all, and neither a signal's handler nor an exception from outside can
+    come into the midst of it.
     """
     mode = MODES.get()
     if mode.replay is not None:  # inside remat, which puts back what it finds
-        for one in before:
-            one()
+        for function, *given in before:
+            function(*given)
         for target, array in targets:
             rebind(target, array)
         return
-    calls = [*before, *(partial(setattr, target, "_data", freeze(array)) for target, array in targets)]
+    calls: list[tuple[Any, ...]] = [(setattr, target, "_data", freeze(array)) for target, array in targets]
     leaves = (target._node for target, _ in targets)
-    calls += [partial(setattr, node, "version", node.version + 1) for node in leaves if isinstance(node, Leaf)]
-    deque(map(_CALL, calls), maxlen=0)
+    calls += [(setattr, node, "version", node.version + 1) for node in leaves if isinstance(node, Leaf)]
+    deque(starmap(_CALL, chain(before, calls)), maxlen=0)
     for watcher in mode.watchers:
         for target, array in targets:
             watcher.update(target, array)

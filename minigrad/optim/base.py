@@ -17,7 +17,6 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import InitVar
-from functools import partial
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
@@ -31,7 +30,7 @@ from minigrad.core.tensor import rebind_together
 from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError
 from minigrad.optim import state
 from minigrad.optim.declared import Contract, constructor, contract_of
-from minigrad.optim.kernel import Kernel, Ready, derived
+from minigrad.optim.kernel import Kernel, Place, Workplace, derived
 from minigrad.optim.options import Option
 from minigrad.optim.recorded import record_step
 
@@ -136,6 +135,9 @@ class Optimizer(_Declared):
         self._names: list[list[str]] = []
         self._state: dict[str, Slots] = {}
         self._kernels: dict[Any, Settled] = {}
+        self._known: dict[int, tuple[tuple[Any, ...], Settled]] = {}  # by group: its options, and what they settle
+        self._places: dict[str, Place | None] = {}
+        self._work = Workplace()
         if hasattr(params, "parameters"):
             name = type(self).__name__
             raise ArgumentTypeError(f"{name}: params is a {type(params).__name__}; write {name}(model.parameters())")
@@ -226,18 +228,26 @@ class Optimizer(_Declared):
             record_step(self, MODES.get().program)
             return
         opened = any(watcher.opens_steps for watcher in MODES.get().watchers)
-        ready, rebound = Ready(), []
+        calls: list[tuple[Any, ...]] = []
+        rebound = []
         for group, names in zip(self.param_groups, self._names, strict=True):
             known = self.known(group)
             numbers: dict[Any, tuple[dict[str, float], dict[str, Any]]] = {}  # the same for most parameters
             for name, p in zip(names, group["params"], strict=True):
                 if p._node is not None and p._node.grad is not None:
-                    rebound.append((p, self._new(ready, group, known, numbers, name, p, opened)))
+                    rebound.append((p, self._new(calls, group, known, numbers, name, p, opened)))
         with np.errstate(all="ignore"):  # a warning that is turned into an error would come in the midst
-            rebind_together(rebound, ready.calls)
+            rebind_together(rebound, calls)
 
     def known(self, group: dict[str, Any]) -> Settled:
         """What is the same for all parameters of the group."""
+        options = tuple(map(group.__getitem__, self.options))
+        found = self._known.get(id(group))
+        if found is None or found[0] != options:
+            found = self._known[id(group)] = options, self._settled(group)
+        return found[1]
+
+    def _settled(self, group: dict[str, Any]) -> Settled:
         slots = self.slots(group)
         moving = self.numbers(group, {"step": 1, "fresh": True, **self.carries})
         given = {name: group[name] for name in self.contract.takes if name not in moving}
@@ -255,39 +265,68 @@ class Optimizer(_Declared):
         return self.scalars(**{name: about[name] if name in about else group[name] for name in self.contract.scalars})
 
     def _new(
-        self, ready: Ready, group: dict[str, Any], known: Settled, numbers: Any, name: str, p: Any, opened: bool
+        self,
+        calls: list[tuple[Any, ...]],
+        group: dict[str, Any],
+        known: Settled,
+        numbers: Any,
+        name: str,
+        p: Any,
+        opened: bool,
     ) -> Any:
         """The array that `p` is to stand for; its state is laid ready."""
         array, g = p._data, p._node.grad._data
-        backend, old = backend_of(array), self._state.get(name) or {}
-        dtype = array.dtype
-        wide = SINGLE if dtype.itemsize == 2 else dtype
-        fresh = not old or not old.keys() >= known.kept
-        slots = self.begun(group, array) if fresh else {}
-        for slot in known.slots:
-            if slot in old:
-                value = old[slot]
-                moved = value.dtype != wide or type(value) is not type(array) or backend.name != "numpy"
-                slots[slot] = _beside(value, array, wide, backend) if moved else value
-        step, carried = old.get("step", 0) + 1, tuple(old.get(k, first) for k, first in self.carries.items())
-        key = step, fresh, wide, "" if backend.name == "numpy" else p.device, carried
-        if key not in numbers:
-            before = dict(zip(self.carries, carried, strict=True))
-            found = self.numbers(group, {"step": step, "fresh": fresh, **before})
-            boxed = {
-                k: backend.asarray(np.array(found[k], wide), None, p.device) for k in self.contract.takes if k in found
-            }
-            numbers[key] = {"step": step, **{k: found[k] for k in self.carries}}, boxed
-        kept, boxed = numbers[key]
-        if known.kernel and backend.name == "numpy" and dtype == wide == g.dtype and not opened:
-            new = known.kernel.lay(ready, array, g, slots, boxed.values())
+        old, place = self._state.get(name), self._places.get(name)
+        stays = place is not None and old is not None and place.state is old and not opened
+        if stays and place is not None and place.fits(known.kernel, array, g):
+            fresh, wide, device, slots = False, place.dtype, "", place.slots
+        else:
+            old = old or {}
+            backend, dtype = backend_of(array), array.dtype
+            wide, device = SINGLE if dtype.itemsize == 2 else dtype, "" if backend.name == "numpy" else p.device
+            fresh = not old or not old.keys() >= known.kept
+            slots, place = self.begun(group, array) if fresh else {}, None
+            for slot in known.slots:
+                if slot in old:
+                    value = old[slot]
+                    moved = value.dtype != wide or type(value) is not type(array) or backend.name != "numpy"
+                    slots[slot] = _beside(value, array, wide, backend) if moved else value
+            if known.kernel and not device and dtype == wide == g.dtype and not opened:
+                place = known.kernel.place(self._work, array, g, slots)
+                slots = place.slots
+            self._places[name] = place
+        kept, boxed = self._at(group, numbers, old or {}, fresh, wide, device, array)
+        if place is not None:
+            new = place.kernel.lay(calls, place, array, g, boxed.values())
+            place.state = after = {**kept, **slots}
         else:
             every = dict.fromkeys(self.contract.slots) | slots
             update = self._seen if opened else self.rule
             new, *changed = update(astype(array, wide), astype(g, wide), *every.values(), **boxed, **known.given)
-            slots = {k: value for k, value in zip(every, changed, strict=True) if k in slots}
-        ready.calls.append(partial(self._state.__setitem__, name, {**kept, **slots}))
-        return new if new.dtype == dtype else astype(new, dtype)
+            after = kept | {k: value for k, value in zip(every, changed, strict=True) if k in slots}
+        calls.append((self._state.__setitem__, name, after))
+        return new if new.dtype == array.dtype else astype(new, array.dtype)
+
+    def _at(
+        self, group: dict[str, Any], numbers: Any, old: Slots, fresh: bool, wide: Any, device: str, array: Any
+    ) -> tuple[dict[str, float], dict[str, Any]]:
+        """The numbers of this step: those to keep, and those that the rule takes, as arrays; `numbers` holds both for
+        parameters of one past.
+        """
+        step, carried = old.get("step", 0) + 1, [old.get(k, first) for k, first in self.carries.items()]
+        key = step, fresh, wide, device, *carried
+        if key not in numbers:
+            before = dict(zip(self.carries, carried, strict=True))
+            found = self.numbers(group, {"step": step, "fresh": fresh, **before})
+            backend = backend_of(array)
+            boxed = {
+                k: backend.asarray(np.array(found[k], wide), None, backend.device_of(array))
+                for k in self.contract.takes
+                if k in found
+            }
+            numbers[key] = {"step": step, **{k: found[k] for k in self.carries}}, boxed
+        at: tuple[dict[str, float], dict[str, Any]] = numbers[key]
+        return at
 
     def begun(self, group: Mapping[str, Any], p: Any) -> dict[str, Any]:
         """The state arrays of a parameter, the array `p`, before its first step. Half precision has them in single."""

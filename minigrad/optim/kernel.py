@@ -7,6 +7,7 @@ a temporary; else there is no kernel, and the rule runs as it stands. Nothing he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -16,9 +17,9 @@ import numpy as np
 
 from minigrad.core import Tensor
 
-__all__ = ["Kernel", "Ready", "derived"]
+__all__ = ["Kernel", "Place", "Workplace", "derived"]
 
-BLOCK = 1 << 17
+BLOCK = 1 << 16
 """Elements that a kernel takes at a time: bounds its scratch memory, which should stay in the cache."""
 
 
@@ -29,6 +30,13 @@ class Constant:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+    def of(self, dtype: Any) -> Any:
+        """The number as an array, which a call takes in half the time; as NumPy would convert a number of Python's."""
+        if type(self.value) is not float:
+            return self.value
+        with np.errstate(all="ignore"):
+            return np.array(self.value, dtype)
 
 
 Call = tuple[Any, tuple[Any, ...], int]  # function, the numbers of its arguments (or constants), that of its result
@@ -99,54 +107,107 @@ class Kernel:
                 uses[made] = len(calls)
         meant = [(self.out, final), *((2 + k, made) for k, made in enumerate(changed))]
         placed += [(np.positive, (home[made],), place) for place, made in meant if home[made] != place]
-        # The numbers that the rule names lie behind all places, so that one look-up finds the arguments of a call.
-        self.constants = [a.value for _, args, _ in placed for a in args if isinstance(a, Constant)]
-        behind = iter(range(self.out + 1 + self.scratch, self.out + 1 + self.scratch + len(self.constants)))
+        # Functions and the numbers that the rule names lie behind all places, so that one look-up makes a call.
+        behind: list[Any] = []
+
+        def at(value: Any) -> int:
+            behind.append(value)
+            return self.out + self.scratch + len(behind)
+
         self.calls = [
-            (function, itemgetter(*(next(behind) if isinstance(a, Constant) else a for a in args), into))
+            itemgetter(at(function), *(at(a) if isinstance(a, Constant) else a for a in args), into)
             for function, args, into in placed
         ]
+        self.behind = behind
+        self.by_name = [k for k, (function, _, _) in enumerate(placed) if function in (np.maximum, np.minimum)]
 
-    def lay(self, ready: Ready, p: Any, g: Any, slots: dict[str, Any], numbers: Iterable[Any]) -> Any:
-        """Lay the calls of a step ready, and return the array in which the new p will be. `slots` are written in place.
+    def place(self, work: Workplace, p: Any, g: Any, slots: dict[str, Any]) -> Place:
+        """Where the steps of a parameter run. All arrays take the layout of the gradient, which comes every step."""
+        rows = _by_rows(g)
+        slots = {name: _laid(value, rows) for name, value in slots.items()}
+        made = Place(self, g.dtype, p.shape, rows, slots)
+        size, whole = p.size, p.size <= BLOCK
+        scratch = work.scratch(p.dtype, min(BLOCK, size), self.scratch)
+        behind = [a.of(p.dtype) if isinstance(a, Constant) else a for a in self.behind]
+        shape = p.shape if rows else p.shape[::-1]
+        flat = made.flat(slots.values())
+        for i in range(0, max(size, 1), BLOCK):
+            here = flat if whole else [a[i : i + BLOCK] for a in flat]
+            free = [s[:size].reshape(shape) if whole else s[: min(BLOCK, size - i)] for s in scratch]
+            made.blocks.append((here, [*free, *behind]))
+        return made
 
-        All arrays take the layout of the gradient, which comes every step.
-        """
-        rows = g.flags.c_contiguous or not g.flags.f_contiguous
-        if not (rows and p.flags.c_contiguous and all(a.flags.c_contiguous for a in slots.values())):
-            for name, value in slots.items():
-                slots[name] = _laid(value, rows)
-            p, g = _laid(p, rows), _laid(g, rows)
+    def lay(self, calls: list[tuple[Any, ...]], place: Place, p: Any, g: Any, numbers: Iterable[Any]) -> Any:
+        """Lay the calls of a step ready, and return the array in which the new p will be."""
+        p, g = _laid(p, place.rows), _laid(g, place.rows)
         new = np.empty_like(p)
-        flat = [a.reshape(-1) if rows else a.T.reshape(-1) for a in (p, g, *slots.values(), new)]  # views
-        size = p.size
-        scratch = ready.scratch(p.dtype, min(BLOCK, size), self.scratch)
-        for i in range(0, size, BLOCK):
-            if size <= BLOCK:
-                *arrays, into = flat
-            else:
-                *arrays, into = (a[i : i + BLOCK] for a in flat)
-            places = [*arrays, *numbers, into, *(s[: into.size] for s in scratch), *self.constants]
-            for function, pick in self.calls:
-                *given, at = pick(places)
-                ready.calls.append(partial(function, *given, out=at))
+        if len(place.blocks) == 1 and place.rows:
+            slots, rest = place.blocks[0]
+            places = (p, g, *slots, *numbers, new[...], *rest)  # a view: who makes the step freezes `new` before
+            calls += self._calls(places)
+            return new
+        flat = place.flat((p, g, new))
+        for i, (slots, rest) in zip(range(0, max(p.size, 1), BLOCK), place.blocks, strict=True):
+            p_, g_, new_ = flat if len(place.blocks) == 1 else (a[i : i + BLOCK] for a in flat)
+            places = (p_, g_, *slots, *numbers, new_, *rest)
+            calls += self._calls(places)
         return new
 
+    def _calls(self, places: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        made: list[tuple[Any, ...]] = [pick(places) for pick in self.calls]
+        for k in self.by_name:  # NumPy wants where these write by name
+            function, *given, into = made[k]
+            made[k] = (partial(function, *given, out=into),)
+        return made
 
-class Ready:
-    """A step that is laid ready: calls that are made one after the other."""
+
+class Workplace:
+    """Scratch memory of an optimiser, that the calls of all its parameters use for themselves, one after the other."""
 
     def __init__(self) -> None:
-        self.calls: list[Callable[[], Any]] = []
-        self._scratch: dict[Any, list[Any]] = {}
+        self._held: dict[Any, list[Any]] = {}
 
     def scratch(self, dtype: Any, size: int, count: int) -> list[Any]:
-        """`count` arrays of at least `size` elements, that every parameter's calls may use for themselves."""
-        held = self._scratch.setdefault(dtype, [])
+        """`count` arrays of at least `size` elements."""
+        held = self._held.setdefault(dtype, [])
         if held and held[0].size < size:
             held.clear()
-        held += [np.empty(size, dtype) for _ in range(count - len(held))]
+        held += [np.empty(size if not held else held[0].size, dtype) for _ in range(count - len(held))]
         return held[:count]
+
+
+class Place:
+    """What stays the same from step to step of one parameter: views of its state and of scratch memory, block by block.
+
+    It holds for as long as `state` is the parameter's state. A copy would hold views of other arrays: it is None.
+    """
+
+    __slots__ = ("blocks", "dtype", "kernel", "rows", "shape", "slots", "state")
+
+    def __init__(self, kernel: Kernel, dtype: Any, shape: Any, rows: bool, slots: dict[str, Any]) -> None:
+        self.kernel, self.dtype, self.shape, self.rows, self.slots = kernel, dtype, shape, rows, slots
+        self.blocks: list[tuple[list[Any], list[Any]]] = []  # the slots, what lies behind the place of the new p
+        self.state: Any = None
+
+    def __reduce__(self) -> Any:
+        return type(None), ()
+
+    def fits(self, kernel: Kernel | None, p: Any, g: Any) -> bool:
+        """Whether a step with these arrays may run here."""
+        return (
+            self.kernel is kernel
+            and type(p) is np.ndarray
+            and type(g) is np.ndarray
+            and p.dtype == self.dtype
+            and g.dtype == self.dtype
+            and p.shape == self.shape
+            and _by_rows(g) == self.rows
+        )
+
+    def flat(self, arrays: Iterable[Any]) -> list[Any]:
+        """Views in the order in which the elements lie, of one axis where there are several blocks."""
+        views = [a if self.rows else a.T for a in arrays]
+        return views if math.prod(self.shape) <= BLOCK else [a.reshape(-1) for a in views]
 
 
 def derived(
@@ -175,6 +236,12 @@ def derived(
         for function, args, made in calls[1:]
     ]
     return Kernel(plain, inputs, [value.number for value in results])
+
+
+def _by_rows(g: Any) -> bool:
+    """Whether rows lie one after the other, or else columns."""
+    flags = g.flags
+    return flags.c_contiguous or not flags.f_contiguous
 
 
 def _laid(a: Any, rows: bool) -> Any:
