@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import batchnorm, chain, digits, dropout, wine
+from benchmarks.cases import batchnorm, chain, digits, dropout, optimiser, wine
 
-CASES = {case.name: case for module in (chain, wine, batchnorm, dropout, digits) for case in module.CASES}
+CASES = {case.name: case for module in (chain, wine, batchnorm, dropout, optimiser, digits) for case in module.CASES}

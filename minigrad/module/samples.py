@@ -24,9 +24,7 @@ class Part:
     name: str
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
-    construct: ClassVar[
-        Callable[..., Any]
-    ]  # `mg.layer`, set by the catalogue, which stands on samples
+    construct: ClassVar[Callable[..., Any]]  # `mg.layer`, set by the catalogue, which stands on samples
 
     def __repr__(self) -> str:
         said = [*map(_named, self.args), *(f"{k}={_named(v)}" for k, v in self.kwargs.items())]
