@@ -66,6 +66,13 @@ def run(name: str, sample: mg.Sample, dtype: str, change: Callable[[np.ndarray],
 
 
 @each
+def test_parameters_and_statistics_start_in_float32(name: str, sample: mg.Sample) -> None:
+    layer = mg.layer(name, *sample.args, **sample.kwargs)
+    kinds = {t.dtype for t in (*layer.parameters(), *layer.buffers()) if t.dtype.kind == "f"}
+    assert kinds <= {np.dtype("float32")}
+
+
+@each
 def test_n1_far_from_zero_float32_is_float64(name: str, sample: mg.Sample) -> None:
     y, exact = (
         run(name, sample, dtype, lambda a: a + np.float32(1e6))[0]().numpy() for dtype in ("float32", "float64")

@@ -260,7 +260,7 @@ class CosineNorm(mg.Module):
         self.out_features = mg.arguments.integer(out_features, "out_features", "CosineNorm", 1)
         self.pearson, self.eps = mg.arguments.flag(pearson, "pearson", "CosineNorm"), positive(eps)
         bound, shape = 1 / math.sqrt(in_features), (out_features, in_features)
-        self.weight = mg.Parameter(mg.init.uniform(shape, -bound, bound, dtype=dtype, device=device))
+        self.weight = mg.Parameter(mg.init.uniform(shape, -bound, bound, dtype=dtype or "float32", device=device))
         self.bias = mg.Parameter(mg.init.zeros((out_features,), dtype=dtype, device=device)) if bias else None
         self.scale: mg.Parameter | None = None
         if scale is not None:
