@@ -75,6 +75,12 @@ class Module(metaclass=Answering):
         """What stands between the parentheses of the module's repr, apart from its children."""
         return ""
 
+    def other_names(self) -> Mapping[str, str]:
+        """Names that other libraries have for this module's own state, and what they are called here, both without the
+        path to the module: `load_state_dict` takes them too.
+        """
+        return {}
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__call__" in cls.__dict__:
@@ -223,7 +229,15 @@ class Module(metaclass=Answering):
             CheckpointError: names, shapes or dtypes that do not fit, all of them listed.
         """
         mine = self.__state__()
-        given = {k: v.numpy() if isinstance(v, Tensor) else np.asarray(v) for k, v in state.items()}
+        known = {
+            f"{path}.{other}".removeprefix("."): f"{path}.{name}".removeprefix(".")
+            for path, module in self.named_modules()
+            for other, name in module.other_names().items()
+        }
+        given = {
+            k if k in mine else known.get(k, k): v.numpy() if isinstance(v, Tensor) else np.asarray(v)
+            for k, v in state.items()
+        }
         faults = []
         if strict:
             faults += [f"missing: {k} {mine[k].shape}" for k in mine if k not in given]

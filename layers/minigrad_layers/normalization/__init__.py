@@ -12,6 +12,7 @@ from minigrad_layers.normalization.pointwise import Derf, DynamicTanh, LayerScal
 from minigrad_layers.normalization.response import TLU, FilterResponseNorm, GlobalResponseNorm, LocalResponseNorm
 from minigrad_layers.normalization.series import RevIN
 from minigrad_layers.normalization.vector import CosineNorm, L2Norm, PixelNorm, RMSNorm, ScaleNorm
+from minigrad_layers.normalization.weights import Orthogonal, SpectralNorm, WeightNorm, WeightStandardization
 from minigrad_layers.normalization.whitening import DecorrelatedBatchNorm, IterNorm
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "ConditionalBatchNorm", "CosineNorm", "DecorrelatedBatchNorm", "Derf", "DynamicTanh", "EvoNormB0", "EvoNormS0",
     "FilterResponseNorm", "FrozenBatchNorm2d", "GhostBatchNorm", "GlobalResponseNorm", "GroupNorm",
     "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "IterNorm", "L2Norm", "LayerNorm", "LayerScale",
-    "LocalResponseNorm", "PixelNorm", "RMSNorm", "RevIN", "ScaleNorm", "SwitchableNorm",
+    "LocalResponseNorm", "Orthogonal", "PixelNorm", "RMSNorm", "RevIN", "ScaleNorm", "SpectralNorm",
+    "SwitchableNorm", "WeightNorm", "WeightStandardization",
 ]  # fmt: skip
