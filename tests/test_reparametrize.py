@@ -205,6 +205,13 @@ def test_states_under_pytorchs_newer_names_are_taken(wrapper: str, path: str, rn
         np.testing.assert_array_equal(array, given[name])
 
 
+def test_one_parameter_under_both_names_is_refused() -> None:
+    layer = WeightNorm(Linear(3, 2))
+    state = layer.state_dict()
+    with pytest.raises(mg.errors.CheckpointError, match="twice"):
+        layer.load_state_dict({**state, "parametrizations.weight.original0": state["weight_g"]})
+
+
 @each_wrapper
 def test_a_copy_is_one_of_its_own_and_files_bring_back_the_same(wrapper: str, tmp_path: Path) -> None:
     layer, x = WRAPPERS[wrapper][0](Linear(3, 2)), mg.ones((1, 3), dtype="float32")

@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 import numpy as np
 
 from minigrad.answers import Answering
-from minigrad.backend import BACKENDS, backend_of, get_backend, transfer
+from minigrad.backend import BACKENDS, get_backend, transfer
 from minigrad.core import MODES, Leaf, Tensor, box, rebind, scope, tensor
 from minigrad.core.arguments import blame
 from minigrad.core.state import own_state
-from minigrad.errors import CheckpointError, DeclarationError, DtypeError, RandomWarning
+from minigrad.errors import DeclarationError, DtypeError, RandomWarning
+from minigrad.module.loading import take_state
 from minigrad.module.samples import Sample
 from minigrad.module.tensors import Buffer, Parameter
 from minigrad.random import Generator, new_stream
@@ -228,36 +229,7 @@ class Module(metaclass=Answering):
         Raises:
             CheckpointError: names, shapes or dtypes that do not fit, all of them listed.
         """
-        mine = self.__state__()
-        known = {
-            f"{path}.{other}".removeprefix("."): f"{path}.{name}".removeprefix(".")
-            for path, module in self.named_modules()
-            for other, name in module.other_names().items()
-        }
-        given = {
-            k if k in mine else known.get(k, k): v.numpy() if isinstance(v, Tensor) else np.asarray(v)
-            for k, v in state.items()
-        }
-        faults = []
-        if strict:
-            faults += [f"missing: {k} {mine[k].shape}" for k in mine if k not in given]
-            faults += [f"unexpected: {k} {v.shape}" for k, v in given.items() if k not in mine]
-        common = [k for k in mine if k in given]
-        for k in common:
-            if given[k].shape != mine[k].shape:
-                faults.append(f"{k} has shape {given[k].shape}, the model's {mine[k].shape}")
-            elif not np.can_cast(given[k].dtype, mine[k].dtype, "same_kind"):
-                faults.append(f"{k} has dtype {given[k].dtype}, which does not become {mine[k].dtype}")
-        if faults:
-            more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
-            raise CheckpointError(
-                f"state does not fit this {type(self).__name__}; nothing was loaded:\n  "
-                + "\n  ".join(faults[:20])
-                + more
-            )
-        new = {k: backend_of(mine[k]._data).asarray(given[k], mine[k].dtype, mine[k].device) for k in common}
-        for k in common:
-            rebind(mine[k], new[k])
+        take_state(self, state, strict)
         return self
 
     # ---- changing it

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 
 import minigrad as mg
 from minigrad.errors import ArgumentError
-from minigrad_layers.convolution import Conv2d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from minigrad_layers.dense import Linear
+from minigrad_layers.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from minigrad_layers.normalization.normalize import positive
 from minigrad_layers.normalization.reparametrize import Reparametrized, all_but
 
 __all__ = ["Orthogonal", "SpectralNorm", "WeightNorm", "WeightStandardization"]
 
-linear, conv = partial(Linear, 3, 2), partial(Conv2d, 2, 3, 2)
+linear, conv = mg.Sample.layer("Linear", 3, 2), mg.Sample.layer("Conv2d", 2, 3, 2)
 
 
 def _length(v: mg.Tensor, axes: tuple[int, ...]) -> mg.Tensor:
@@ -79,14 +77,13 @@ class WeightNorm(Reparametrized):
 
 
 @mg.composite
-def power_iteration(
-    u: mg.Buffer, v: mg.Buffer, matrix: mg.Tensor, steps: int, eps: float
-) -> None:
+def power_iteration(u: mg.Buffer, v: mg.Buffer, matrix: mg.Tensor, steps: int, eps: float) -> None:
     """Move the buffers towards the first singular vectors of a constant matrix: v from u, then u from v."""
-    left, right, m = mg.stop_gradient(u, why="power iteration"), v, matrix
+    left: mg.Tensor = mg.stop_gradient(u, why="power iteration")
+    right: mg.Tensor = v
     for _ in range(steps):
-        right = _unit(m.T @ left, eps)
-        left = _unit(m @ right, eps)
+        right = _unit(matrix.T @ left, eps)
+        left = _unit(matrix @ right, eps)
     u.assign(left)
     v.assign(right)
 
@@ -131,7 +128,7 @@ class SpectralNorm(Reparametrized):
     samples = (
         mg.Sample((linear,), inputs=((4, 3),)),
         mg.Sample((conv,), {"n_power_iterations": 2}, inputs=((2, 2, 3, 3),)),
-        mg.Sample((partial(ConvTranspose2d, 2, 3, 2),), inputs=((2, 2, 2, 2),)),
+        mg.Sample((mg.Sample.layer("ConvTranspose2d", 2, 3, 2),), inputs=((2, 2, 2, 2),)),
     )
 
     def __init__(
@@ -149,9 +146,8 @@ class SpectralNorm(Reparametrized):
         all_but(w, dim, "SpectralNorm")
         self.n_power_iterations = mg.arguments.integer(n_power_iterations, "n_power_iterations", "SpectralNorm", 0)
         matrix = self._matrix(w.detach())
-        options = {"dtype": w.dtype, "device": w.device}
         for kept, size in zip("uv", matrix.shape, strict=True):
-            setattr(self, f"{name}_{kept}", mg.Buffer(_unit(mg.init.normal((size,), **options), eps)))
+            setattr(self, f"{name}_{kept}", mg.Buffer(_unit(mg.init.normal((size,), dtype=w.dtype, device=w.device), eps)))
         self._step(matrix, 15)
         self._holds(layer)
 
@@ -277,7 +273,7 @@ class Orthogonal(Reparametrized):
 
     samples = (
         mg.Sample((linear,), inputs=((4, 3),)),
-        mg.Sample((partial(Linear, 2, 3),), inputs=((4, 2),)),
+        mg.Sample((mg.Sample.layer("Linear", 2, 3),), inputs=((4, 2),)),
         mg.Sample((conv,), inputs=((2, 2, 3, 3),)),
     )
 
