@@ -147,7 +147,8 @@ class SpectralNorm(Reparametrized):
         self.n_power_iterations = mg.arguments.integer(n_power_iterations, "n_power_iterations", "SpectralNorm", 0)
         matrix = self._matrix(w.detach())
         for kept, size in zip("uv", matrix.shape, strict=True):
-            setattr(self, f"{name}_{kept}", mg.Buffer(_unit(mg.init.normal((size,), dtype=w.dtype, device=w.device), eps)))
+            start = mg.init.normal((size,), dtype=w.dtype, device=w.device)
+            setattr(self, f"{name}_{kept}", mg.Buffer(_unit(start, eps)))
         self._step(matrix, 15)
         self._holds(layer)
 
