@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
+from minigrad_layers import BatchNorm1d, DropConnect, Dropout, Linear, ReLU, Sequential
 
 
 def network() -> Sequential:
@@ -110,6 +110,29 @@ def test_monte_carlo_dropout_is_the_mean_and_variance_of_single_runs(rng: np.ran
     np.testing.assert_allclose(mean.numpy(), runs.mean(0), rtol=1e-12)
     np.testing.assert_allclose(var.numpy(), runs.var(0), rtol=1e-9)
     assert runs.var(0).max() > 0
+
+
+def test_a_stream_in_a_container_makes_a_layer_random() -> None:
+    class Twice(mg.Module):
+        def __init__(self) -> None:
+            self.streams = {"in": [mg.random.new_stream()]}
+
+        def forward(self, x: mg.Tensor) -> mg.Tensor:
+            return x + mg.random.normal(x.shape, like=x, generator=self.streams["in"][0]) if self.training else x
+
+    _, var = mg.mc_dropout(Twice().eval(), mg.zeros((50,)), 20)
+    assert var.numpy().min() > 0
+
+
+def test_what_a_dropout_wraps_stays_in_evaluation() -> None:
+    """A wrapper that owns the stream is switched on; the statistics of what is inside do not move."""
+    model = DropConnect(Sequential(Linear(3, 4), BatchNorm1d(4)), 0.5, "0.weight").eval()
+    before = model.state_dict()
+    mean, var = mg.mc_dropout(model, mg.ones((5, 3), dtype="float32"), 10)
+    assert mean.shape == (5, 4)
+    assert var.numpy().max() > 0
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
 
 
 def test_monte_carlo_dropout_is_differentiable_and_keeps_dtypes() -> None:

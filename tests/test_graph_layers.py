@@ -53,8 +53,8 @@ def test_updates_and_random_draws_are_nodes():
     assert "1.running_mean.update_1" in updates
     assert graph.node("4.weight.update_1").scope == "Sequential/4"
     (draw,) = (n for n in graph.nodes if n.kind == "random")
-    assert (draw.op, draw.scope) == ("random_bits", "Sequential/3/mask")
-    assert all(graph.node(name or "").scope == "Sequential/3/mask" for name in draw.inputs)
+    assert (draw.op, draw.scope) == ("random_bits", "Sequential/3/drop/mask")
+    assert all(graph.node(name or "").scope == "Sequential/3/drop/mask" for name in draw.inputs)
 
 
 def test_at_depth_1_layers_are_boxes():

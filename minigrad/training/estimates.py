@@ -164,7 +164,7 @@ def mc_dropout(model: Module, x: Any, samples: int) -> tuple[Tensor, Tensor]:
         (1.0, 1.0)
     """
     n = integer(samples, "samples", "mc_dropout", least=1)
-    noisy = [m for m in model.modules() if not m.frozen and any(isinstance(v, Generator) for v in vars(m).values())]
+    noisy = [m for m in model.modules() if not m.frozen and _draws(m)]
     if not noisy:
         raise ArgumentError(
             f"mc_dropout: no layer of this {type(model).__name__} owns a random stream (and is not frozen), so every "
@@ -187,6 +187,18 @@ def mc_dropout(model: Module, x: Any, samples: int) -> tuple[Tensor, Tensor]:
         for b, array in kept:
             rebind(b, array)
     return mean, squares / float(n)
+
+
+def _draws(model: Module) -> bool:
+    """Whether a module owns a random stream itself, alone or in a container; those below it are asked for their own."""
+    open_ = list(vars(model).values())
+    while open_:
+        value = open_.pop()
+        if isinstance(value, Generator):
+            return True
+        if isinstance(value, (list, tuple, dict)):
+            open_.extend(value.values() if isinstance(value, dict) else value)
+    return False
 
 
 @contextmanager
