@@ -78,12 +78,6 @@ def test_the_pictures_show_what_the_code_draws() -> None:
         assert len(picture) < 300_000
 
 
-def test_our_row_in_the_table_of_errors() -> None:
-    pytest.importorskip("autograd", reason="HIPS autograd comes with the extra `dev`")
-    measure = runpy.run_path(str(ROOT / "docs/exactness.py"))
-    assert measure["errors"](measure["with_minigrad"]).max() <= 1e-14
-
-
 @pytest.fixture(scope="module")
 def primitives() -> dict[str, Any]:
     """The script that writes docs/primitives."""
