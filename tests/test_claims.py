@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import minigrad as mg
-from minigrad_layers import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, Linear
+from minigrad_layers import BatchNorm1d, BatchNorm2d, DynamicTanh, GroupNorm, L2Norm, LayerNorm, Linear, RMSNorm
 
-RIGHT = [BatchNorm1d, BatchNorm2d, LayerNorm, GroupNorm, mg.losses.cross_entropy]
+RIGHT = [BatchNorm1d, BatchNorm2d, LayerNorm, GroupNorm, RMSNorm, L2Norm, DynamicTanh, mg.losses.cross_entropy]
 
 
 @pytest.mark.parametrize("target", RIGHT, ids=lambda t: t.__name__)

@@ -14,6 +14,8 @@ import minigrad as mg
 from minigrad_layers.normalization.batch import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from minigrad_layers.normalization.group import GroupNorm
 from minigrad_layers.normalization.layer import LayerNorm
+from minigrad_layers.normalization.pointwise import DynamicTanh
+from minigrad_layers.normalization.vector import L2Norm, RMSNorm
 
 Gradients = dict[str, mg.Tensor]
 
@@ -67,4 +69,40 @@ def group_norm_backward(g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor | None, nu
         "x": mg.reshape(to_x, x.shape),
         "weight": mg.sum(product, axis=(0, 2)),
         "bias": mg.sum(cotangent, axis=(0, 2)),
+    }
+
+
+@mg.closed_form(RMSNorm, samples=(mg.Sample((4, 1e-6), inputs=((3, 4),)),))
+def rms_norm_backward(g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor, eps: float) -> Gradients:
+    """With no mean taken away: (g' - x̂ mean(g' x̂)) / rms, for one normalized axis, the last."""
+    scale = mg.rsqrt(mg.mean(x * x, axis=-1, keepdims=True) + eps)
+    x_hat = x * scale
+    weighted = g * weight
+    to_x = scale * (weighted - x_hat * mg.mean(weighted * x_hat, axis=-1, keepdims=True))
+    return {"x": to_x, "weight": mg.sum(g * x_hat, axis=tuple(range(x.ndim - 1)))}
+
+
+def through_length(g: mg.Tensor, x: mg.Tensor, axis: int) -> tuple[mg.Tensor, mg.Tensor]:
+    """The gradient of x for u = x / ‖x‖, (g - u (g · u)) / ‖x‖, and u; where x is longer than eps."""
+    length = mg.linalg.norm(x, axis=axis, keepdims=True)
+    u = x / length
+    return (g - u * mg.sum(g * u, axis=axis, keepdims=True)) / length, u
+
+
+@mg.closed_form(L2Norm, samples=(mg.Sample((), inputs=((3, 4),)),))
+def l2_norm_backward(g: mg.Tensor, x: mg.Tensor, dim: int) -> Gradients:
+    """What is left of g across x, divided by its length."""
+    return {"x": through_length(g, x, dim)[0]}
+
+
+@mg.closed_form(DynamicTanh, samples=(mg.Sample((4,), inputs=((3, 4),)),))
+def dynamic_tanh_backward(g: mg.Tensor, x: mg.Tensor, weight: mg.Tensor, alpha: mg.Tensor) -> Gradients:
+    """tanh' = 1 - tanh², for features along the last axis."""
+    t = mg.tanh(alpha * x)
+    inner = g * weight * (1.0 - t * t)
+    return {
+        "x": alpha * inner,
+        "alpha": mg.reshape(mg.sum(inner * x), (1,)),
+        "weight": mg.sum(g * t, axis=0),
+        "bias": mg.sum(g, axis=0),
     }
