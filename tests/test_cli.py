@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -284,6 +285,9 @@ def test_training_writes_its_four_files(call: Callable[..., Said], tmp_path: Pat
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     drawn = (folder / "graph.svg").read_text()
     assert all(word in drawn for word in ("BatchNorm2d(32)", "pictures", "loss"))
+    height = re.search(r'height="([\d.]+)pt"', drawn)
+    assert height is not None
+    assert float(height[1]) <= 810  # of a screen of 1080 pixels, at 96 to the inch
     opened = (folder / "batch_norm.svg").read_text()
     assert all(word in opened for word in ("x_hat", "running_statistics", "inv_std", "∂ weight"))
     assert mg.load_tensors(folder / "weights.safetensors")["1.running_mean"].shape == (32,)

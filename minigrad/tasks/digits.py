@@ -162,7 +162,7 @@ def draw_network(model: Module, batch: tuple[Any, Any], folder: Path) -> None:
     pictures, labels = (tensor(part, device=device) for part in batch)
     with trace(twin) as graph:
         losses.cross_entropy(twin(pictures.named("pictures")), labels.named("labels")).named("loss").backward()
-    graph.save(folder / "graph.svg", depth=1, show=("shape",))
+    graph.save(folder / "graph.svg", depth=1, show=())  # what layers are called says their sizes: it fits a screen
     layers = list(twin.children())
     at = next(k for k, part in enumerate(layers) if any(True for _ in part.buffers()))
     x = tensor(_through(layers[:at], pictures), requires_grad=True)
