@@ -232,13 +232,13 @@ def refusing(func: Callable[P, R]) -> Callable[P, R]:
     """`answering` at a third of its cost, for functions of one to four arguments that
     have positions; it is `answering` for all others.
     """
-    code = getattr(func, "__code__", None)
+    code: Any = getattr(func, "__code__", None)
     count = 0 if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount else code.co_argcount
     if not 1 <= count <= len(_PLAIN):
         return answering(func)
     call: Any = _PLAIN[count - 1](func)
     own = call.__code__
-    names = (*inspect.signature(func).parameters, *own.co_varnames[count:])
+    names = (*code.co_varnames[:count], *own.co_varnames[count:])
     call.__code__ = own.replace(co_varnames=names, co_name=func.__name__, co_qualname=func.__name__)
     call.__defaults__ = getattr(func, "__defaults__", None)
     return functools.wraps(func)(call)
