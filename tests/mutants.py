@@ -93,6 +93,10 @@ def parts(code: CodeType) -> Iterator[CodeType]:
             yield from parts(constant)
 
 
+# Public functions have tables of their own, and what checks their arguments is no rule.
+PUBLIC = {inspect.unwrap(getattr(home, n)) for home in (mg, mg.linalg) for n in home.__all__ if callable(getattr(home, n))}
+
+
 def helpers(function: Any) -> dict[str, Any]:
     """The plain functions of minigrad that a rule calls, by name, and those that they call."""
     found: dict[str, Any] = {}
@@ -103,7 +107,7 @@ def helpers(function: Any) -> dict[str, Any]:
             g = f.__globals__.get(name)
             g = g.__wrapped__ if isinstance(g, FunctionType) and hasattr(g, "short") else g  # how its formula reads
             plain = isinstance(g, FunctionType) and g.__module__.startswith("minigrad.") and g is not function
-            if plain and not hasattr(g, "primitive") and getattr(mg, name, None) is not g and name not in found:
+            if plain and not hasattr(g, "primitive") and inspect.unwrap(g) not in PUBLIC and name not in found:
                 found[name] = g
                 waiting.append(g)
     return found
