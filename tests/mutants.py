@@ -94,7 +94,8 @@ def parts(code: CodeType) -> Iterator[CodeType]:
 
 
 # Public functions have tables of their own, and what checks their arguments is no rule.
-PUBLIC = {inspect.unwrap(getattr(home, n)) for home in (mg, mg.linalg) for n in home.__all__ if callable(getattr(home, n))}
+OFFERED = [getattr(home, name) for home in (mg, mg.linalg) for name in home.__all__]
+PUBLIC = {inspect.unwrap(offered) for offered in OFFERED if callable(offered)}
 
 
 def helpers(function: Any) -> dict[str, Any]:
