@@ -105,6 +105,35 @@ def test_the_pictures_of_primitives_show_what_is_drawn(primitives: dict[str, Any
     assert sum(path.stat().st_size for path in folder.iterdir()) < 600_000
 
 
+@pytest.fixture(scope="module")
+def layers() -> dict[str, Any]:
+    """The script that writes docs/layers."""
+    return runpy.run_path(str(ROOT / "docs/layers/make.py"))
+
+
+LAYERS_AGAIN = "run python docs/layers/make.py (or scripts/docs) and look at what changed"
+
+
+def test_the_pages_of_layers_say_what_is_registered(layers: dict[str, Any]) -> None:
+    folder = ROOT / "docs/layers"
+    pages = layers["pages"]()
+    assert {path.name for path in folder.glob("*.md")} == set(pages), LAYERS_AGAIN
+    for name, page in pages.items():
+        assert text(folder / name) == page, f"docs/layers/{name} is not what the layers say: {LAYERS_AGAIN}"
+    for library, names in layers["ELSEWHERE"].items():
+        assert set(names) <= set(layers["ours"]()), f"elsewhere.json names layers of {library} that are not there"
+
+
+def test_the_pictures_of_layers_show_what_is_drawn(layers: dict[str, Any]) -> None:
+    folder = ROOT / "docs/layers/pictures"
+    assert {path.stem for path in folder.iterdir()} == set(layers["pictured"]()), LAYERS_AGAIN
+    for name in layers["pictured"]():
+        picture = text(folder / f"{name}.svg")
+        assert picture.endswith(layers["digest"](layers["drawing"](name))), f"{name}.svg is out of date: {LAYERS_AGAIN}"
+        assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
 LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
 
 

@@ -153,6 +153,9 @@ class PReLU(mg.Module):
 class ELU(Options):
     """max(x, 0) + α (e^min(x, 0) - 1), elementwise; the derivative at 0 is α.
 
+    Args:
+        alpha: α, minus the limit at -infinity.
+
     Source: Clevert, Unterthiner, Hochreiter, "Fast and accurate deep network learning by exponential linear units
     (ELUs)", ICLR 2016.
 

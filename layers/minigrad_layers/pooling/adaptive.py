@@ -195,7 +195,13 @@ class _GlobalAvgPool(_Global):
 
 @mg.register_layer
 class GlobalAvgPool1d(_GlobalAvgPool):
-    """The mean of each channel of (n, c, w); see `GlobalAvgPool2d`."""
+    """The mean of each channel of (n, c, w); see `GlobalAvgPool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> GlobalAvgPool1d()(mg.ones((2, 3, 4))).shape
+        (2, 3)
+    """
 
     samples = (((), (2, 2, 3)),)
     spatial = 1
@@ -219,7 +225,13 @@ class GlobalAvgPool2d(_GlobalAvgPool):
 
 @mg.register_layer
 class GlobalAvgPool3d(_GlobalAvgPool):
-    """The mean of each channel of (n, c, d, h, w); see `GlobalAvgPool2d`."""
+    """The mean of each channel of (n, c, d, h, w); see `GlobalAvgPool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> GlobalAvgPool3d()(mg.ones((2, 3, 4, 5, 6))).shape
+        (2, 3)
+    """
 
     samples = (((), (2, 1, 2, 1, 2)),)
     spatial = 3
@@ -235,7 +247,13 @@ class _GlobalMaxPool(_Global):
 
 @mg.register_layer
 class GlobalMaxPool1d(_GlobalMaxPool):
-    """The largest element of each channel of (n, c, w); see `GlobalMaxPool2d`."""
+    """The largest element of each channel of (n, c, w); see `GlobalMaxPool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> GlobalMaxPool1d()(mg.ones((2, 3, 4))).shape
+        (2, 3)
+    """
 
     samples = (((), (2, 2, 3)),)
     spatial = 1
@@ -259,7 +277,13 @@ class GlobalMaxPool2d(_GlobalMaxPool):
 
 @mg.register_layer
 class GlobalMaxPool3d(_GlobalMaxPool):
-    """The largest element of each channel of (n, c, d, h, w); see `GlobalMaxPool2d`."""
+    """The largest element of each channel of (n, c, d, h, w); see `GlobalMaxPool2d`.
+
+    Example:
+        >>> import minigrad as mg
+        >>> GlobalMaxPool3d()(mg.ones((2, 3, 4, 5, 6))).shape
+        (2, 3)
+    """
 
     samples = (((), (2, 1, 2, 1, 2)),)
     spatial = 3
