@@ -45,7 +45,7 @@ class Graph:
         >>> [node.name for node in graph.nodes]
         ['input_1', 'tanh_1', 'constant_1', 'multiply_1']
         >>> graph.formula("tanh_1"), graph.rule("tanh_1")
-        ('tanh(x)', 'g·(1 - y·y)')
+        ('tanh(x)', 'g·(1 - y²)')
     """
 
     def __init__(self) -> None:
