@@ -128,7 +128,7 @@ class Graph:
             ...     y = mg.tanh(mg.tensor([0.0, 1.0], name="x")).named("y")
             >>> formula = graph.definition("y")
             >>> bool((formula.evaluate(graph.operands("y")) == y.data).all()), formula.evaluate({"x": 0.0})
-            (True, 0.0)
+            (True, tensor(0.))
         """
         node = self.node(name)
         op = primitive_of(node)
