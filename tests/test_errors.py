@@ -189,7 +189,7 @@ ROWS: dict[str, Row] = {
     "deepcopy": (lambda: copy.deepcopy(v() * 2), e.GraphError, "deepcopy | leaves | .detach()"),
     # ---- names
     "layer": (lambda: mg.layer("BatchNrom2d", 3), e.UnknownLayerError, "'BatchNrom2d' | 'BatchNorm2d'"),
-    "no such layer": (lambda: mg.layer("Xyzzy"), e.UnknownLayerError, "'Xyzzy' | BatchNorm1d | minigrad layers"),
+    "no such layer": (lambda: mg.layer("Xyzzy"), e.UnknownLayerError, "'Xyzzy' | AdaLayerNorm | minigrad layers"),
     "misspelt": (lambda: mg.matmull, e.UnknownFunctionError, "'matmull' | mg.matmul?"),
     "nothing like it": (lambda: mg.zzzz, e.UnknownFunctionError, "'zzzz' | dir(minigrad)"),
     # ---- what a tensor does not do
