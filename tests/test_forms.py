@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad_layers import BatchNorm1d, BatchNorm2d, Dropout, LayerNorm
+from minigrad_layers import BatchNorm1d, Dropout, LayerNorm
 
 RNG = np.random.default_rng(7)
 LABELS = np.array([2, 0, 1, 2])

@@ -43,7 +43,8 @@ def drawing(name: str) -> str:
 def test_l4_the_textbook_drawing_is_the_one_on_file(name: str) -> None:
     path = HERE / f"{name}.dot"
     assert path.is_file(), f"write it: python tests/test_golden_layers.py; then look at {path}"
-    assert drawing(name) == path.read_text(encoding="utf-8")
+    with mg.use_device("numpy"):  # the files are the host's: elsewhere a closed update may say its shape too
+        assert drawing(name) == path.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

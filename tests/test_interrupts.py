@@ -85,9 +85,16 @@ class Raiser:
         )
 
 
-X = mg.tensor(np.random.default_rng(0).standard_normal((6, 3)))
-LAYER = Linear(3, 2).astype("float64")
-W = mg.tensor(np.ones((2, 3)), requires_grad=True)
+X: mg.Tensor
+LAYER: Linear
+W: mg.Tensor
+
+
+@pytest.fixture(autouse=True)
+def _where_tensors_live(_house: None) -> None:
+    global X, LAYER, W
+    X = mg.tensor(np.random.default_rng(0).standard_normal((6, 3)))
+    LAYER, W = Linear(3, 2).astype("float64"), mg.tensor(np.ones((2, 3)), requires_grad=True)
 
 
 def _no_grad() -> None:

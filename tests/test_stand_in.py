@@ -14,7 +14,13 @@ import pytest
 import minigrad as mg
 from minigrad_layers import BatchNorm1d, Dropout, Linear, ReLU, Sequential
 
-X = mg.tensor([[1.0, -2.0, 0.5], [0.3, 1.5, -1.0], [2.0, 0.1, 0.7], [-0.4, 0.9, 1.1]])
+X: mg.Tensor
+
+
+@pytest.fixture(autouse=True)
+def _where_tensors_live(_house: None) -> None:
+    global X
+    X = mg.tensor([[1.0, -2.0, 0.5], [0.3, 1.5, -1.0], [2.0, 0.1, 0.7], [-0.4, 0.9, 1.1]])
 
 
 def _linear(dtype: str = "float64") -> mg.Module:

@@ -12,8 +12,14 @@ import pytest
 import minigrad as mg
 from minigrad_layers import Linear
 
-X = mg.tensor([0.3, -1.2, 2.0])
-V = mg.tensor([1.0, 0.5, -2.0])
+X: mg.Tensor
+V: mg.Tensor
+
+
+@pytest.fixture(autouse=True)
+def _where_tensors_live(_house: None) -> None:
+    global X, V
+    X, V = mg.tensor([0.3, -1.2, 2.0]), mg.tensor([1.0, 0.5, -2.0])
 
 
 def f(x: Any) -> Any:

@@ -47,7 +47,8 @@ def tensor(
         made._name = name
         return made
     if isinstance(data, (list, tuple)):
-        data = _values(data)
+        first = next(_inside(data), None)
+        data = _values(data) if first is None or type(first._data) is np.ndarray else _together(data)._data
     t: Tensor = object.__new__(Tensor)
     fill(t, data, dtype, device, requires_grad, name)
     return t
@@ -75,7 +76,7 @@ def _inside(data: Any) -> Iterator[Tensor]:
 def _values(data: Any) -> Any:
     """`data` with the bare array of every tensor: what is asked for as a leaf is cut off on purpose."""
     if isinstance(data, Tensor):
-        return data._data if type(data._data) is not np.ndarray else data.numpy()
+        return data.numpy()
     return [_values(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
