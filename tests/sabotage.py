@@ -247,6 +247,6 @@ def with_rebinding_in_place(patch: pytest.MonkeyPatch) -> None:
         for target, array in targets:
             in_place(target, array)
 
-    for module in ("minigrad.core.tensor", "minigrad.module.base", "minigrad.module.loading", "minigrad.module.tensors"):
-        patch.setattr(import_module(module), "rebind", in_place)
+    for module in ("core.tensor", "module.base", "module.loading", "module.tensors"):
+        patch.setattr(import_module(f"minigrad.{module}"), "rebind", in_place)
     patch.setattr(import_module("minigrad.optim.base"), "rebind_together", together)
